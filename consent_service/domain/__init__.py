@@ -1,0 +1,1 @@
+"""Pure rules: no I/O, no clock, no randomness. The clock's reading and new identifiers come in as arguments."""

@@ -1,0 +1,178 @@
+"""Every setting, parsed once from a mapping; nothing else reads the environment (docs/OPERATIONS.md lists them)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """All faults of the environment together, a line each."""
+
+
+class Secret(str):
+    """Text that does not show itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the service is told from outside. Times in seconds, sizes in bytes or rows, as the names say."""
+
+    mode: str = "production"
+    """`development` allows local tokens; anything else is `production`."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    """Where people and browsers reach the service."""
+
+    database_url: Secret
+    """As role consent_service."""
+    relay_database_url: Secret | None = None
+    """As role consent_relay; given to `serve`, the relay runs inside the service."""
+    owner_database_url: Secret | None = None
+    """As role consent_owner: migrations."""
+    superuser_database_url: Secret | None = None
+    """For `database prepare` alone."""
+    auditor_database_url: Secret | None = None
+    """As role consent_auditor: `ledger verify`."""
+    role_passwords: dict[str, Secret] = {}
+    """role=password, comma-separated: what `database prepare` sets."""
+
+    kafka_bootstrap: str | None = None
+    """host:port, comma-separated."""
+    kafka_replication: int = 1
+    """Replication factor of topics that the relay makes."""
+
+    token_issuer: str = "https://tokens.localhost"
+    token_audience: str = "consent-service"
+    jwks: str | None = None
+    """Path or https URL of the JSON Web Key Set that verifies tokens."""
+    development_key: str | None = None
+    """Path of the private key that signs development tokens; refused outside development mode."""
+
+    lookup_keys: dict[str, Secret] = {}
+    """id=base64 of 32 bytes, comma-separated; the first is in use (identifier look-up)."""
+    sealing_keys: dict[str, Secret] = {}
+    """id=base64 of 32 bytes, comma-separated; the first is in use (values at rest)."""
+
+    pool_connections_max: int = 12
+    writer_queue_rows_max: int = 4000
+    """Commands that may wait; beyond it 503 with Retry-After."""
+    writer_batch_rows_max: int = 256
+    reader_queue_rows_max: int = 20000
+    statement_timeout_s: float = 10.0
+    lock_timeout_s: float = 5.0
+    shutdown_s: float = 10.0
+    """How long a stop waits for what was accepted."""
+    outbox_batch_rows_max: int = 500
+    idempotency_keep_h: int = 48
+    log_level: str = "info"
+
+
+_PREFIX = "CONSENT_"
+
+
+def _keys(text: str) -> dict[str, Secret]:
+    keys = dict(part.split("=", 1) for part in text.split(",") if part)
+    for name, value in keys.items():
+        try:
+            raw = base64.b64decode(value, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"key {name!r} is not base64") from error
+        if len(raw) != 32:
+            raise ValueError(f"key {name!r} has {len(raw)} bytes, 32 are needed")
+    return {name: Secret(value) for name, value in keys.items()}
+
+
+def _passwords(text: str) -> dict[str, Secret]:
+    return {name: Secret(value) for name, value in (part.split("=", 1) for part in text.split(",") if part)}
+
+
+def _database(text: str) -> Secret:
+    if urlsplit(text).scheme not in ("postgres", "postgresql"):
+        raise ValueError("must be a postgresql:// URL")
+    return Secret(text)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 86_400:
+        raise ValueError("must be more than 0 and less than a day, in seconds")
+    return value
+
+
+def _mode(text: str) -> str:
+    if text not in ("development", "production"):
+        raise ValueError("must be development or production")
+    return text
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "mode": _mode,
+    "port": _positive,
+    "database_url": _database,
+    "relay_database_url": _database,
+    "owner_database_url": _database,
+    "superuser_database_url": _database,
+    "auditor_database_url": _database,
+    "role_passwords": _passwords,
+    "kafka_replication": _positive,
+    "lookup_keys": _keys,
+    "sealing_keys": _keys,
+    "pool_connections_max": _positive,
+    "writer_queue_rows_max": _positive,
+    "writer_batch_rows_max": _positive,
+    "reader_queue_rows_max": _positive,
+    "statement_timeout_s": _seconds,
+    "lock_timeout_s": _seconds,
+    "shutdown_s": _seconds,
+    "outbox_batch_rows_max": _positive,
+    "idempotency_keep_h": _positive,
+}
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Read `CONSENT_<NAME>` for each setting. Raises SettingsError that names every fault at once."""
+    known = {field.name: field for field in msgspec.structs.fields(Settings)}
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    for variable in sorted(environment):
+        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(_PREFIX).lower()
+        if name not in known:
+            faults.append(f"{variable}: there is no such setting")
+            continue
+        text = environment[variable]
+        if text == "":
+            continue
+        try:
+            values[name] = _READERS.get(name, str)(text)
+        except ValueError as error:
+            faults.append(f"{variable}: {error}")
+    for name, field in known.items():
+        if field.required and name not in values and not any(name.upper() in fault for fault in faults):
+            faults.append(f"{_PREFIX}{name.upper()}: is needed")
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings(**values)
+
+
+#: Read by the command line alone: where the newcomer's data and the downloaded engines live.
+_NOT_SETTINGS = frozenset({"CONSENT_DATA_DIR", "CONSENT_CACHE_DIR"})

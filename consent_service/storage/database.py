@@ -1,0 +1,152 @@
+"""Connections, transactions bound to controllers, and the one translation of database faults into domain errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from consent_service.domain.errors import ConsentError, InvalidValue, Unavailable
+from consent_service.domain.values import is_slug
+
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+
+#: What another transaction did at the same moment; the same work again will do (R23).
+RETRYABLE = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    asyncpg.LockNotAvailableError,
+)
+
+#: The database is away, full or slow: 503 with Retry-After, never a wrong answer.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
+
+
+class Database:
+    """A bounded pool as one role. Every transaction names the controllers it may see (R22)."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(
+        self, controllers: Collection[str], *, read_only: bool = False
+    ) -> AsyncIterator[Connection]:
+        """One transaction that sees the rows of these controllers alone; commits unless the block raises."""
+        try:
+            async with self._pool.acquire() as connection:
+                await connection.execute(_begin(controllers, read_only=read_only))
+                try:
+                    yield connection
+                except BaseException:
+                    if not connection.is_closed():
+                        await connection.execute("rollback")
+                    raise
+                await connection.execute("commit")
+        except RETRYABLE:
+            raise
+        except AWAY as error:
+            raise Unavailable("The database does not answer now; nothing was recorded. Try again.") from error
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """A connection outside any controller's list: for roles whose policies see every row (relay, auditor)."""
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except AWAY as error:
+            raise Unavailable("The database does not answer now.") from error
+
+    async def answers(self) -> bool:
+        """Whether the database answers at this moment (R25)."""
+        try:
+            async with self._pool.acquire(timeout=2) as connection:
+                await connection.fetchval("select 1", timeout=2)
+        except (*AWAY, asyncpg.PostgresError):
+            return False
+        return True
+
+
+def _begin(controllers: Collection[str], *, read_only: bool) -> str:
+    """`set local` takes no parameter, and `set_config` is not propagated on Citus: slugs only, quoted here alone."""
+    for controller in controllers:
+        if not is_slug(controller):
+            raise InvalidValue("A controller is named by a slug.")
+    mode = "begin read only" if read_only else "begin"
+    listed = ",".join(sorted(controllers))
+    return mode + "; set local consent.controllers = '" + listed + "'"
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    connections_max: int,
+    statement_timeout_s: float,
+    lock_timeout_s: float,
+    name: str,
+) -> AsyncIterator[Database]:
+    """A pool on this URL. Does not wait for the database: connections are made when they are needed."""
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=connections_max,
+        timeout=5,
+        command_timeout=statement_timeout_s + 5,
+        max_inactive_connection_lifetime=300,
+        init=_set_up,
+        server_settings={
+            "application_name": name,
+            "timezone": "UTC",
+            "statement_timeout": str(int(statement_timeout_s * 1000)),
+            "lock_timeout": str(int(lock_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    )
+    async with pool:
+        yield Database(pool)
+
+
+async def _set_up(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """jsonb travels as bytes that msgspec reads and writes."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return b"\x01" + msgspec.json.encode(value, order="sorted")
+
+
+def _decode_jsonb(data: bytes) -> bytes:
+    """The raw JSON text; the caller decodes it into its own type."""
+    return data[1:]
+
+
+def refused(error: asyncpg.PostgresError) -> ConsentError | None:
+    """The domain error behind a violated constraint, by its name; None where it is a fault of ours."""
+    make = _BY_CONSTRAINT.get(getattr(error, "constraint_name", None) or "")
+    return make() if make else None
+
+
+_BY_CONSTRAINT = {
+    "purpose_versions_not_past": lambda: InvalidValue(
+        "`effective_from` lies in the past.", pointer="/effective_from"
+    ),
+}

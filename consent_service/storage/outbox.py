@@ -1,0 +1,256 @@
+"""The outbox: pointers to what is not yet on the stream, and what they point at (R30, R31, CORE 20). Role consent_relay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from consent_service.domain.changes import ConsentChange, PurposePublished, consent_until, published
+from consent_service.domain.purposes import Change, Purpose, PurposeContent, PurposeVersion
+from consent_service.domain.records import Preferences
+from consent_service.domain.values import Basis, Cause, Command, Reason, Status
+from consent_service.storage.database import Connection
+
+
+class Kind(StrEnum):
+    RECORD = "record"
+    PURPOSE = "purpose"
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """A row of the outbox. For a purpose, `subject_id` is the nil UUID and `sequence` the version's number."""
+
+    position: int
+    kind: Kind
+    controller: str
+    subject_id: UUID
+    purpose: str | None
+    sequence: int
+    shard: int
+    traceparent: str | None
+
+
+class OutboxStatistics(msgspec.Struct, frozen=True):
+    rows: int
+    oldest_age: timedelta
+    """Zero where there is no row."""
+
+
+_POINTERS = """
+select position, kind, controller, subject_id, purpose, sequence, shard, traceparent
+from outbox
+where shard = any ($1::smallint[])
+order by shard, position
+limit $2
+"""
+
+
+async def read_pointers(connection: Connection, shards: Sequence[int], rows_max: int) -> list[Pointer]:
+    """The first unpublished rows of these shards, ordered by shard and position: so each subject's are in order.
+
+    Nothing remembers how far was read, so that a transaction that commits late is simply found next time.
+    """
+    rows = await connection.fetch(_POINTERS, shards, rows_max)
+    return [Pointer(row[0], Kind(row[1]), *row[2:8]) for row in rows]
+
+
+_DELETE = """
+delete from outbox o
+using unnest($1::uuid[], $2::bigint[]) as done (subject_id, position)
+where o.subject_id = done.subject_id and o.position = done.position
+"""
+
+
+async def delete_pointers(connection: Connection, pointers: Sequence[Pointer]) -> None:
+    """Remove exactly these rows; those that are gone already do not matter."""
+    await connection.execute(
+        _DELETE, [pointer.subject_id for pointer in pointers], [pointer.position for pointer in pointers]
+    )
+
+
+_STATISTICS = """
+select count(*), coalesce(greatest(clock_timestamp() - min(staged_at), interval '0'), interval '0') from outbox
+"""
+
+
+async def read_statistics(connection: Connection) -> OutboxStatistics:
+    """How much waits, and for how long the oldest row has."""
+    row = await connection.fetchrow(_STATISTICS)
+    assert row is not None
+    return OutboxStatistics(rows=row[0], oldest_age=row[1])
+
+
+class Located(msgspec.Struct, frozen=True):
+    """What a pointer points at, and the prefix of the controller's topics."""
+
+    topic_prefix: str
+    event: ConsentChange | PurposePublished
+
+
+_CHANGES = """
+select c.topic_prefix, (select max(epoch) from ledger_epoch) as ledger_epoch,
+    r.record_id, r.controller, r.subject_id, r.sequence, r.purpose, r.command, r.status, r.allowed, r.reason, r.until,
+    r.version, r.standing_version, r.governing_version, r.preferences, r.source, r.recorded_at, r.occurred_at,
+    r.effective_at, r.cause, r.superseded
+from unnest($1::text[], $2::uuid[], $3::bigint[]) with ordinality
+    as wanted (controller, subject_id, sequence, ordinal)
+join records r on r.controller = wanted.controller and r.subject_id = wanted.subject_id
+    and r.sequence = wanted.sequence
+join controllers c on c.controller = wanted.controller
+order by wanted.ordinal
+"""
+
+_BASES = """
+select v.controller, v.purpose, v.version, v.content
+from unnest($1::text[], $2::text[], $3::integer[]) as wanted (controller, purpose, version)
+join purpose_versions v on v.controller = wanted.controller and v.purpose = wanted.purpose
+    and v.version = wanted.version
+"""
+
+_PURPOSE = """
+select c.topic_prefix, (select max(epoch) from ledger_epoch) as ledger_epoch,
+    v.version, v.change, v.effective_from, v.published_at, v.content
+from purpose_versions v
+join controllers c on c.controller = v.controller
+where v.controller = $1 and v.purpose = $2 and v.version <= $3
+order by v.version
+"""
+
+_VersionKey = tuple[str, str, int]
+_BASES_KEPT_MAX = 10_000
+
+
+class _DecidedBases(msgspec.Struct):
+    legal_bases: tuple[Basis, ...] = ()
+
+
+class EventReader:
+    """Reads what pointers point at, the same way for the relay and for replay (CORE 20).
+
+    Remembers the bases of versions it has met: they never change.
+    """
+
+    def __init__(self) -> None:
+        self._bases: dict[_VersionKey, tuple[Basis, ...]] = {}
+
+    async def read(
+        self, connection: Connection, pointers: Sequence[Pointer], *, replayed: bool = False
+    ) -> dict[Pointer, Located]:
+        """What was found for each pointer; one that points at nothing is missing from the answer."""
+        records = [pointer for pointer in pointers if pointer.kind is Kind.RECORD]
+        found: dict[Pointer, Located] = {}
+        if records:
+            await self._read_records(connection, records, found, replayed=replayed)
+        for pointer in pointers:
+            if pointer.kind is Kind.PURPOSE:
+                located = await self._read_purpose(connection, pointer, replayed=replayed)
+                if located is not None:
+                    found[pointer] = located
+        return found
+
+    async def _read_records(
+        self,
+        connection: Connection,
+        pointers: list[Pointer],
+        found: dict[Pointer, Located],
+        *,
+        replayed: bool,
+    ) -> None:
+        rows = await connection.fetch(
+            _CHANGES,
+            [pointer.controller for pointer in pointers],
+            [pointer.subject_id for pointer in pointers],
+            [pointer.sequence for pointer in pointers],
+        )
+        await self._learn_bases(connection, rows)
+        located = {
+            (row["controller"], row["subject_id"], row["sequence"]): Located(
+                row["topic_prefix"], _change(row, self._bases_of(row), replayed=replayed)
+            )
+            for row in rows
+        }
+        for pointer in pointers:
+            key = (pointer.controller, pointer.subject_id, pointer.sequence)
+            if key in located:
+                found[pointer] = located[key]
+
+    async def _learn_bases(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
+        unknown = {key for row in rows if (key := _governing(row)) is not None} - self._bases.keys()
+        if not unknown:
+            return
+        if len(self._bases) + len(unknown) > _BASES_KEPT_MAX:
+            self._bases.clear()
+            unknown = {key for row in rows if (key := _governing(row)) is not None}
+        controllers, purposes, versions = zip(*sorted(unknown), strict=True)
+        for row in await connection.fetch(_BASES, controllers, purposes, versions):
+            decided = msgspec.json.decode(row["content"], type=_DecidedBases)
+            self._bases[row["controller"], row["purpose"], row["version"]] = decided.legal_bases
+
+    def _bases_of(self, row: asyncpg.Record) -> tuple[Basis, ...]:
+        key = _governing(row)
+        return () if key is None else self._bases.get(key, ())
+
+    async def _read_purpose(
+        self, connection: Connection, pointer: Pointer, *, replayed: bool
+    ) -> Located | None:
+        rows = await connection.fetch(_PURPOSE, pointer.controller, pointer.purpose, pointer.sequence)
+        if not rows or rows[-1]["version"] != pointer.sequence:
+            return None
+        told = Purpose(pointer.controller, pointer.purpose or "", tuple(_version(row) for row in rows))
+        event = published(told, ledger_epoch=rows[0]["ledger_epoch"], replayed=replayed)
+        return Located(rows[0]["topic_prefix"], event)
+
+
+def _governing(row: asyncpg.Record) -> _VersionKey | None:
+    """The version whose bases belong to the record; None in a person-wide one."""
+    if row["purpose"] is None or row["governing_version"] is None:
+        return None
+    return row["controller"], row["purpose"], row["governing_version"]
+
+
+def _change(row: asyncpg.Record, bases: tuple[Basis, ...], *, replayed: bool) -> ConsentChange:
+    reason = None if row["reason"] is None else Reason(row["reason"])
+    preferences = row["preferences"]
+    return ConsentChange(
+        record_id=row["record_id"],
+        controller=row["controller"],
+        subject_id=row["subject_id"],
+        sequence=row["sequence"],
+        purpose=row["purpose"],
+        command=Command(row["command"]),
+        status=None if row["status"] is None else Status(row["status"]),
+        allowed=row["allowed"],
+        reason=reason,
+        until=consent_until(row["allowed"], reason, row["until"]),
+        version=row["version"],
+        standing_version=row["standing_version"],
+        governing_version=row["governing_version"],
+        legal_bases=bases,
+        preferences=None if preferences is None else msgspec.json.decode(preferences, type=Preferences),
+        source=row["source"],
+        recorded_at=row["recorded_at"],
+        occurred_at=row["occurred_at"],
+        effective_at=row["effective_at"],
+        cause=None if row["cause"] is None else Cause(row["cause"]),
+        superseded=row["superseded"],
+        replayed=replayed,
+        ledger_epoch=row["ledger_epoch"],
+    )
+
+
+def _version(row: asyncpg.Record) -> PurposeVersion:
+    """Without hashes, which the stream does not carry."""
+    return PurposeVersion(
+        number=row["version"],
+        change=Change(row["change"]),
+        effective_from=row["effective_from"],
+        published_at=row["published_at"],
+        content=msgspec.json.decode(row["content"], type=PurposeContent),
+        content_hash="",
+        notice_hashes={},
+    )

@@ -1,0 +1,122 @@
+"""What stands for each subject and purpose: rows of states, read in batches (CORE 6, 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.records import Preferences, State, SubjectFlags
+from consent_service.domain.values import Command, Status
+from consent_service.storage.database import Connection
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is known of one asked (subject, purpose): `found` tells whether the controller has such a subject."""
+
+    found: bool
+    revision: int | None
+    created_at: datetime | None
+    flags: SubjectFlags
+    state: State | None
+
+
+_READ_PAIRS = """
+    select controller, subject_id, purpose, status, command, version, record_id, since, until, effective_at,
+           preferences, preferences_record_id
+    from states
+    where (controller, subject_id, purpose) in (
+        select controller, subject_id, purpose
+        from unnest($1::text[], $2::uuid[], $3::text[]) as pairs (controller, subject_id, purpose))
+"""
+
+_READ_SUBJECT = """
+    select purpose, status, command, version, record_id, since, until, effective_at, preferences,
+           preferences_record_id
+    from states
+    where controller = $1
+      and subject_id = $2
+    order by purpose
+"""
+
+# One statement for all questions that wait together; a subject that is not there, or another controller's,
+# answers with nulls.
+_ASK = """
+    select subjects.subject_id is not null as found, controllers.revision, subjects.created_at,
+           subjects.erased_at, subjects.suppressed_at, subjects.restricted_at,
+           states.status, states.command, states.version, states.record_id, states.since, states.until,
+           states.effective_at, states.preferences, states.preferences_record_id
+    from unnest($1::text[], $2::uuid[], $3::text[]) with ordinality as asked (controller, subject_id, purpose, place)
+    left join controllers
+        on controllers.controller = asked.controller
+    left join subjects
+        on subjects.controller = asked.controller
+       and subjects.subject_id = asked.subject_id
+    left join states
+        on states.controller = asked.controller
+       and states.subject_id = asked.subject_id
+       and states.purpose = asked.purpose
+    order by asked.place
+"""
+
+_STATUSES = {status.value: status for status in Status}
+_COMMANDS = {command.value: command for command in Command}
+_preferences = msgspec.json.Decoder(Preferences)
+
+
+def read_preferences(raw: bytes | None) -> Preferences | None:
+    return None if raw is None else _preferences.decode(raw)
+
+
+def _state(row: Sequence[Any]) -> State:
+    status, command, version, record_id, since, until, effective_at, preferences, preferences_record_id = row
+    return State(
+        status=_STATUSES[status],
+        command=_COMMANDS[command],
+        version=version,
+        record_id=record_id,
+        since=since,
+        until=until,
+        latest_at=effective_at,
+        preferences=read_preferences(preferences),
+        preferences_record_id=preferences_record_id,
+    )
+
+
+async def read_states(
+    connection: Connection, pairs: Sequence[tuple[str, UUID, str]]
+) -> dict[UUID, dict[str, State]]:
+    """The states of these (controller, subject, purpose) that have one, by subject and purpose."""
+    rows = await connection.fetch(
+        _READ_PAIRS, [one[0] for one in pairs], [one[1] for one in pairs], [one[2] for one in pairs]
+    )
+    states: dict[UUID, dict[str, State]] = {}
+    for row in rows:
+        states.setdefault(row[1], {})[row[2]] = _state(tuple(row)[3:])
+    return states
+
+
+async def read_subject_states(connection: Connection, controller: str, subject_id: UUID) -> dict[str, State]:
+    """Every purpose that has a record about this subject, in the order of their slugs."""
+    rows = await connection.fetch(_READ_SUBJECT, controller, subject_id)
+    return {row[0]: _state(tuple(row)[1:]) for row in rows}
+
+
+async def ask(connection: Connection, questions: Sequence[tuple[str, UUID | None, str]]) -> list[Asked]:
+    """Answer these (controller, subject, purpose) in their order. Revision is null for an unknown controller."""
+    rows = await connection.fetch(
+        _ASK, [one[0] for one in questions], [one[1] for one in questions], [one[2] for one in questions]
+    )
+    return [
+        Asked(
+            found=row[0],
+            revision=row[1],
+            created_at=row[2],
+            flags=SubjectFlags(row[3], row[4], row[5]),
+            state=None if row[6] is None else _state(tuple(row)[6:]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,253 @@
+"""A batch of submissions decided together: pure bookkeeping between the reads and the writes of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.errors import ConflictingIdentifiers, ConsentError, NotFound, UnknownReference
+from consent_service.domain.identifiers import Identifier, lookup_hash
+from consent_service.domain.partitions import shard_of, subject_hash
+from consent_service.domain.purposes import Purpose
+from consent_service.domain.records import Fact, State
+from consent_service.storage.audit import AuditEntry
+from consent_service.storage.idempotency import Remembered
+from consent_service.storage.keyring import Keyring
+from consent_service.storage.subjects import NewIdentifier, NewSubject, SubjectRow
+from consent_service.usecases.clock import new_id
+from consent_service.usecases.idempotency import keep, replay
+from consent_service.usecases.people import Draft, Person, Writes
+from consent_service.usecases.submissions import Answer, Submission, SubjectReference
+
+Outcome = Answer | ConsentError
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What the transaction read under its locks."""
+
+    now: datetime
+    subjects: Mapping[UUID, SubjectRow]
+    states: Mapping[UUID, Mapping[str, State]]
+    facts: Mapping[UUID, Mapping[str, list[Fact]]]
+    hashes: Mapping[bytes, UUID]
+    purposes: Mapping[str, Mapping[str, Purpose]]
+    answers: Mapping[bytes, Remembered]
+
+
+class Batch:
+    """Takes submissions one after the other; a refused one leaves no trace but its kept answer (R23)."""
+
+    def __init__(self, loaded: Loaded, keyring: Keyring, keep_for: timedelta) -> None:
+        self._loaded = loaded
+        self._keyring = keyring
+        self._keep_for = keep_for
+        self._people: dict[UUID, Person] = {}
+        self._hashes = dict(loaded.hashes)
+        self._answers = dict(loaded.answers)
+        self.writes = Writes()
+        self.kept: list[Remembered] = []
+        self.new_subjects: list[NewSubject] = []
+        self.new_identifiers: list[NewIdentifier] = []
+        self.audit: list[AuditEntry] = []
+
+    @property
+    def changed(self) -> list[Person]:
+        return [person for person in self._people.values() if person.touched]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.writes.records or self.kept or self.new_identifiers or self.new_subjects)
+
+    def take(self, submission: Submission) -> Outcome:
+        """One submission's outcome, remembered where it brought an idempotency key."""
+        claim = submission.idempotency
+        try:
+            if claim is not None and (remembered := self._answers.get(claim.key)) is not None:
+                return replay(claim, remembered)
+            outcome: Outcome = self._record(submission)
+        except ConsentError as refusal:
+            if claim is not None and claim.key in self._answers:
+                return refusal
+            outcome = refusal
+        if claim is not None:
+            self._keep(submission, outcome)
+        return outcome
+
+    def _keep(self, submission: Submission, outcome: Outcome) -> None:
+        assert submission.idempotency is not None
+        kept = keep(
+            submission.idempotency, submission.caller.controller, outcome, self._loaded.now, self._keep_for
+        )
+        if kept is not None:
+            self._answers[kept.key] = kept
+            self.kept.append(kept)
+
+    def _record(self, submission: Submission) -> Answer:
+        found = self._find(submission)
+        person = self._new_person(submission.caller.controller) if found is None else found
+        draft = Draft(person, self._loaded.purposes[submission.caller.controller], self._loaded.now)
+        results = draft.take(submission)
+        if found is None:
+            self._make(person)
+        self._link(person, submission)
+        draft.settle(person, self.writes)
+        return Answer(
+            subject_id=person.subject_id,
+            created=found is None,
+            appended=found is None or any(result.appended for result in results),
+            results=results,
+        )
+
+    def _find(self, submission: Submission) -> Person | None:
+        """The person meant, or None where identifiers that nobody has make a new one (R19)."""
+        reference = submission.reference
+        if reference.subject_id is not None:
+            person = self._person(submission.caller.controller, reference.subject_id)
+            if person is None:
+                raise _unknown_subject(reference)
+            return person
+        controller = submission.caller.controller
+        subjects = {
+            subject_id
+            for identifier in reference.identifiers
+            if (subject_id := self._subject_of(controller, identifier)) is not None
+        }
+        if len(subjects) > 1:
+            raise ConflictingIdentifiers(
+                "These identifiers belong to different persons; name one person.", pointer=reference.pointer
+            )
+        return self._person(controller, subjects.pop()) if subjects else None
+
+    def _subject_of(self, controller: str, identifier: Identifier) -> UUID | None:
+        for _, key in self._keyring.lookup_keys(controller):
+            subject_id = self._hashes.get(lookup_hash(key, identifier.type, identifier.value))
+            if subject_id is not None:
+                return subject_id
+        return None
+
+    def _person(self, controller: str, subject_id: UUID) -> Person | None:
+        person = self._people.get(subject_id)
+        if person is None:
+            row = self._loaded.subjects.get(subject_id)
+            if row is None or row.controller != controller:
+                return None
+            person = self._people[subject_id] = self._load_person(row)
+        return person if person.controller == controller else None
+
+    def _load_person(self, row: SubjectRow) -> Person:
+        key = None
+        if row.sealed_key is not None and row.key_id is not None:
+            key = self._keyring.open(row.key_id, row.sealed_key, key_place(row.subject_id))
+        return Person(
+            controller=row.controller,
+            subject_id=row.subject_id,
+            shard=row.shard,
+            key=key,
+            last_sequence=row.last_sequence,
+            last_hash=row.last_hash,
+            last_recorded_at=row.last_recorded_at,
+            flags=row.flags,
+            states=dict(self._loaded.states.get(row.subject_id, {})),
+            facts=dict(self._loaded.facts.get(row.subject_id, {})),
+        )
+
+    def _new_person(self, controller: str) -> Person:
+        subject_id = new_id(self._loaded.now)
+        return Person(
+            controller=controller,
+            subject_id=subject_id,
+            shard=shard_of(subject_hash(subject_id)),
+            key=self._keyring.new_subject_key(),
+        )
+
+    def _make(self, person: Person) -> None:
+        assert person.key is not None
+        self._people[person.subject_id] = person
+        self.new_subjects.append(
+            NewSubject(
+                controller=person.controller,
+                subject_id=person.subject_id,
+                shard=person.shard,
+                created_at=self._loaded.now,
+                key_id=self._keyring.sealing_id,
+                sealed_key=self._keyring.seal(person.key, key_place(person.subject_id)),
+            )
+        )
+
+    def _link(self, person: Person, submission: Submission) -> None:
+        """Link the identifiers that nobody has yet. A visitor stands alone, so it only ever makes a person (R19)."""
+        controller = person.controller
+        missing = [
+            identifier
+            for identifier in submission.reference.identifiers
+            if self._subject_of(controller, identifier) is None
+        ]
+        for identifier in missing:
+            linked = new_identifier(
+                self._keyring, controller, person.subject_id, identifier, self._loaded.now
+            )
+            self._hashes[linked.hash] = person.subject_id
+            self.new_identifiers.append(linked)
+            self.audit.append(link_entry(linked, submission.caller.subject))
+
+
+def _unknown_subject(reference: SubjectReference) -> ConsentError:
+    """404 where the subject stands in the path, 422 where it stands in the body (R20)."""
+    if reference.pointer is None:
+        return NotFound("The controller has no such subject.")
+    return UnknownReference("The controller has no such subject.", pointer=reference.pointer)
+
+
+def key_place(subject_id: UUID) -> bytes:
+    """What a subject's sealed key is bound to."""
+    return b"subject_keys" + subject_id.bytes
+
+
+def identifier_place(identifier_id: UUID) -> bytes:
+    """What an identifier's sealed value is bound to."""
+    return b"identifiers" + identifier_id.bytes
+
+
+def new_identifier(
+    keyring: Keyring, controller: str, subject_id: UUID, identifier: Identifier, now: datetime
+) -> NewIdentifier:
+    """A link to be made, sealed and hashed under the keys in use."""
+    identifier_id = new_id(now)
+    key_id, key = keyring.lookup_keys(controller)[0]
+    return NewIdentifier(
+        controller=controller,
+        subject_id=subject_id,
+        identifier_id=identifier_id,
+        type=identifier.type,
+        sealing_key_id=keyring.sealing_id,
+        sealed_value=keyring.seal(identifier.value.encode(), identifier_place(identifier_id)),
+        linked_at=now,
+        hash=lookup_hash(key, identifier.type, identifier.value),
+        lookup_key_id=key_id,
+    )
+
+
+def link_entry(linked: NewIdentifier, actor: str) -> AuditEntry:
+    """Linking is told in the audit trail, not in the ledger (CORE 13)."""
+    return AuditEntry(
+        audit_id=new_id(linked.linked_at),
+        controller=linked.controller,
+        at=linked.linked_at,
+        actor=actor,
+        action="identifier.linked",
+        subject_id=linked.subject_id,
+        details={"identifier_id": str(linked.identifier_id), "type": linked.type},
+    )
+
+
+def identifier_hashes(keyring: Keyring, controller: str, identifiers: Sequence[Identifier]) -> list[bytes]:
+    """Every hash under which these identifiers may be found, one for each look-up key."""
+    return [
+        lookup_hash(key, identifier.type, identifier.value)
+        for _, key in keyring.lookup_keys(controller)
+        for identifier in identifiers
+    ]

@@ -1,0 +1,224 @@
+"""The one place that opens command transactions: submissions that arrive together commit together (R23).
+
+A consent must be durable before it is answered, and a commit costs a flush of the disk. So each process has a few
+writers that take whatever waits, up to a limit, and never wait when nothing does. A refusal fails alone; a batch
+that errors is run again one by one, so that one bad submission never takes another with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
+from consent_service.storage.audit import insert_entries
+from consent_service.storage.database import RETRYABLE, Connection, Database
+from consent_service.storage.idempotency import keep_answers
+from consent_service.storage.keyring import Keyring
+from consent_service.storage.ledger import insert_details, insert_records, move_heads, put_states, stage
+from consent_service.storage.subjects import (
+    insert_identifiers,
+    insert_subjects,
+)
+from consent_service.usecases import clock
+from consent_service.usecases.batches import Batch, Outcome
+from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.loading import load
+from consent_service.usecases.people import head, state_puts
+from consent_service.usecases.submissions import Answer, Submission
+
+_log = logging.getLogger(__name__)
+
+#: How often a submission that met another transaction is tried again before its caller hears of it.
+TRIES_MAX = 5
+
+
+class _Overtaken(Exception):
+    """An idempotency key came into force elsewhere between reading and writing."""
+
+
+class _Waiting:
+    __slots__ = ("answer", "submission")
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+
+class Ledger:
+    """Records submissions. `wake` is called after every commit that staged events.
+
+    Limits: `queue_rows_max` commands wait at most, `batch_rows_max` commit together, by `writers` at a time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        keyring: Keyring,
+        *,
+        queue_rows_max: int = 4000,
+        batch_rows_max: int = 256,
+        writers: int = 2,
+        keep_answers_for: timedelta = timedelta(hours=48),
+        wake: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._keyring = keyring
+        self._queue_rows_max = queue_rows_max
+        self._batch_rows_max = batch_rows_max
+        self._writers_max = writers
+        self._keep_for = keep_answers_for
+        self._wake = wake
+        self._now = now
+        self._queue: deque[_Waiting] = deque()
+        self._queued_rows = 0
+        self._writing: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def queued_rows(self) -> int:
+        """How many commands wait at this moment."""
+        return self._queued_rows
+
+    async def submit(self, submission: Submission) -> Answer:
+        """Record the submission and return once it is durable.
+
+        Raises the refusal, Overloaded when too many wait, Unavailable when the database is away or the service
+        stops. Cancelling the caller does not take the submission back.
+        """
+        if self._closed:
+            raise Unavailable("The service is stopping; nothing was recorded. Try again.")
+        if self._queued_rows >= self._queue_rows_max:
+            raise Overloaded("Too many commands wait; nothing was recorded. Try again.")
+        waiting = _Waiting(submission)
+        self._queue.append(waiting)
+        self._queued_rows += _rows(submission)
+        if len(self._writing) < self._writers_max:
+            writer = asyncio.create_task(self._write())
+            self._writing.add(writer)
+            writer.add_done_callback(self._writing.discard)
+        return await waiting.answer
+
+    async def close(self) -> None:
+        """Take nothing more, and return when everything that was accepted has its answer."""
+        self._closed = True
+        while self._writing:
+            await asyncio.wait(self._writing)
+
+    async def _write(self) -> None:
+        """Empty the queue, batch by batch."""
+        while self._queue:
+            batch = self._take()
+            try:
+                await self._settle(batch)
+            except Exception as error:
+                _log.exception("batch failed")
+                for waiting in batch:
+                    _refuse(waiting, error)
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        rows = 0
+        while self._queue and rows < self._batch_rows_max:
+            waiting = self._queue.popleft()
+            rows += _rows(waiting.submission)
+            batch.append(waiting)
+        self._queued_rows -= rows
+        return batch
+
+    async def _settle(self, batch: list[_Waiting]) -> None:
+        """Commit the batch together, or else one by one; every caller gets an answer."""
+        try:
+            outcomes = await self._commit([waiting.submission for waiting in batch])
+        except Unavailable as error:
+            for waiting in batch:
+                _refuse(waiting, error)
+        except Exception as error:
+            if not isinstance(error, (*RETRYABLE, _Overtaken)):
+                _log.warning("batch of %d is run again one by one", len(batch), exc_info=error)
+            for waiting in batch:
+                await self._settle_alone(waiting)
+        else:
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                _answer(waiting, outcome)
+
+    async def _settle_alone(self, waiting: _Waiting) -> None:
+        for attempt in range(1, TRIES_MAX + 1):
+            try:
+                outcomes = await self._commit([waiting.submission])
+            except (*RETRYABLE, _Overtaken) as error:
+                if attempt == TRIES_MAX:
+                    _log.warning("submission given up after %d tries: %s", attempt, type(error).__name__)
+                    _refuse(
+                        waiting, Unavailable("Too much happens to this person at once; nothing was recorded.")
+                    )
+                    return
+                await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - jitter, not a secret
+            except ConsentError as error:
+                _refuse(waiting, error)
+                return
+            except Exception as error:
+                _log.error("submission failed", exc_info=error)
+                _refuse(waiting, error)
+                return
+            else:
+                _answer(waiting, outcomes[0])
+                return
+
+    async def _commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """One transaction for all of them: find, lock, read, decide, append. Nothing is answered before it ends."""
+        controllers = {submission.caller.controller for submission in submissions}
+        async with self._database.transaction(controllers) as connection:
+            # 1. to 3. Find who is meant, lock them in one order, read what stands and what was answered before.
+            loaded = await load(connection, submissions, self._keyring, self._catalogue, self._now)
+            # 4. Decide, in the order of arrival, without another word to the database.
+            batch = Batch(loaded, self._keyring, self._keep_for)
+            outcomes = [batch.take(submission) for submission in submissions]
+            # 5. Append everything, a statement each.
+            if not batch.is_empty:
+                await self._append(connection, batch, loaded.now)
+        # 6. Durable: now the relay may have it, and the callers their answers.
+        if batch.writes.pointers:
+            self._wake()
+        return outcomes
+
+    async def _append(self, connection: Connection, batch: Batch, now: datetime) -> None:
+        if batch.kept and not await keep_answers(connection, batch.kept, now):
+            raise _Overtaken
+        if batch.new_subjects:
+            await insert_subjects(connection, batch.new_subjects)
+        if batch.new_identifiers:
+            await insert_identifiers(connection, batch.new_identifiers)
+            await insert_entries(connection, batch.audit)
+        if batch.writes.records:
+            changed = batch.changed
+            await insert_records(connection, batch.writes.records)
+            await insert_details(connection, batch.writes.details)
+            await move_heads(connection, [head(person) for person in changed])
+            await put_states(connection, [put for person in changed for put in state_puts(person)])
+            await stage(connection, batch.writes.pointers)
+
+
+def _rows(submission: Submission) -> int:
+    return max(1, len(submission.commands))
+
+
+def _answer(waiting: _Waiting, outcome: Outcome) -> None:
+    if waiting.answer.done():
+        return
+    if isinstance(outcome, Answer):
+        waiting.answer.set_result(outcome)
+    else:
+        waiting.answer.set_exception(outcome)
+
+
+def _refuse(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)

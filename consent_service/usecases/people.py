@@ -1,0 +1,238 @@
+"""One subject inside one transaction: what is known of it, and what commands add (R14, R21)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.consent import decide
+from consent_service.domain.encoding import commitment, genesis_hash, record_hash
+from consent_service.domain.errors import ConsentError, NotFound, SeveralRefusals, UnknownReference
+from consent_service.domain.purposes import Purpose
+from consent_service.domain.records import Claim, Fact, Record, State, SubjectFlags, Verdict
+from consent_service.domain.values import Cause, Command
+from consent_service.storage.keyring import seal_details
+from consent_service.storage.ledger import DetailPut, HeadPut, Pointer, StatePut
+from consent_service.usecases.clock import new_id
+from consent_service.usecases.submissions import CommandInput, Result, Submission
+
+_MICROSECOND = timedelta(microseconds=1)
+_NO_HASH = b""
+
+
+class Details(msgspec.Struct, frozen=True):
+    """What is sealed beside a record: the actor, and the evidence as it came, or `null` (R21, CORE 14)."""
+
+    actor: str
+    evidence: msgspec.Raw
+
+
+class Person(msgspec.Struct):
+    """A subject's working copy; `key` is the opened data key, null once the person was erased."""
+
+    controller: str
+    subject_id: UUID
+    shard: int
+    key: bytes | None
+    last_sequence: int = 0
+    last_hash: bytes | None = None
+    last_recorded_at: datetime | None = None
+    flags: SubjectFlags = SubjectFlags()
+    states: dict[str, State] = {}
+    facts: dict[str, list[Fact]] = {}
+    """Only the purposes that a late fact of this batch needs."""
+    touched: dict[str, int] = {}
+    """Purpose -> sequence of its latest record, where the batch changed it."""
+
+
+class Writes(msgspec.Struct):
+    """What a batch appends, in the order of appending."""
+
+    records: list[Record] = []
+    details: list[DetailPut] = []
+    pointers: list[Pointer] = []
+
+
+class Draft:
+    """The commands of one submission on one person: they count all together, or not at all."""
+
+    def __init__(self, person: Person, purposes: Mapping[str, Purpose], now: datetime) -> None:
+        self._person = msgspec.structs.replace(
+            person,
+            states=dict(person.states),
+            facts={purpose: list(facts) for purpose, facts in person.facts.items()},
+            touched=dict(person.touched),
+        )
+        self._purposes = purposes
+        self._now = now
+        self.writes = Writes()
+
+    def take(self, submission: Submission) -> tuple[Result, ...]:
+        """Decide every command in order. Raises the refusal, or all of a decision's together (CORE 10)."""
+        results: list[Result] = []
+        refusals: list[ConsentError] = []
+        for command in submission.commands:
+            try:
+                results.append(self._take(command, submission))
+            except ConsentError as refusal:
+                if command.pointer:
+                    refusal.pointer = command.pointer + (refusal.pointer or "")
+                refusals.append(refusal)
+        if refusals:
+            raise SeveralRefusals(refusals) if submission.commands[0].pointer else refusals[0]
+        return tuple(results)
+
+    def settle(self, person: Person, writes: Writes) -> None:
+        """Make the draft count: for the commands that follow, and for what is written."""
+        for name in ("last_sequence", "last_hash", "last_recorded_at", "states", "facts", "touched"):
+            setattr(person, name, getattr(self._person, name))
+        writes.records += self.writes.records
+        writes.details += self.writes.details
+        writes.pointers += self.writes.pointers
+
+    def _take(self, command: CommandInput, submission: Submission) -> Result:
+        person = self._person
+        purpose = self._purposes.get(command.purpose)
+        if purpose is None:
+            raise _unknown_purpose(command)
+        recorded_at = self._now
+        if person.last_recorded_at is not None:
+            recorded_at = max(recorded_at, person.last_recorded_at + _MICROSECOND)
+        claim = Claim(
+            command=command.command,
+            record_id=new_id(recorded_at),
+            sequence=person.last_sequence + 1,
+            recorded_at=recorded_at,
+            channel=command.channel,
+            version=command.version,
+            language_asked=command.language,
+            occurred_at=command.occurred_at,
+            source=command.source,
+            preferences=command.preferences,
+            has_evidence=command.evidence is not None,
+            has_authority=command.has_authority,
+            cause=cause_of(command),
+        )
+        state = person.states.get(command.purpose)
+        verdict = decide(person.flags, state, claim, purpose, person.facts.get(command.purpose))
+        if not verdict.appended:
+            assert verdict.standing is not None
+            return Result(verdict.standing, appended=False, permission=verdict.permission)
+        record = self._append(command, claim, purpose, verdict, submission)
+        return Result(record.record_id, appended=True, permission=verdict.permission, record=record)
+
+    def _append(
+        self, command: CommandInput, claim: Claim, purpose: Purpose, verdict: Verdict, submission: Submission
+    ) -> Record:
+        person = self._person
+        assert person.key is not None
+        actor = submission.caller.subject
+        record = _record(person, command, claim, purpose, verdict, actor)
+        details = msgspec.json.encode(Details(actor, msgspec.Raw(command.evidence or b"null")))
+        sealed = seal_details(person.key, record.record_id.bytes, details)
+        self.writes.records.append(record)
+        self.writes.details.append(DetailPut(person.controller, person.subject_id, record.record_id, sealed))
+        self.writes.pointers.append(
+            Pointer(
+                person.controller, person.subject_id, record.sequence, person.shard, submission.traceparent
+            )
+        )
+        person.last_sequence = record.sequence
+        person.last_hash = record.record_hash
+        person.last_recorded_at = record.recorded_at
+        person.states[purpose.slug] = verdict.state
+        person.touched[purpose.slug] = record.sequence
+        if purpose.slug in person.facts:
+            person.facts[purpose.slug].append(_fact(record))
+        return record
+
+
+def cause_of(command: CommandInput) -> Cause | None:
+    """An authority's word is the only cause that a caller can bring (CORE 4)."""
+    return Cause.AUTHORITY if command.command is Command.INVALIDATE else None
+
+
+def head(person: Person) -> HeadPut:
+    """The person's chain as it stands after the batch, which appended at least one record."""
+    assert person.last_hash is not None
+    assert person.last_recorded_at is not None
+    return HeadPut(
+        person.controller, person.subject_id, person.last_sequence, person.last_hash, person.last_recorded_at
+    )
+
+
+def state_puts(person: Person) -> list[StatePut]:
+    return [
+        StatePut(person.controller, person.subject_id, purpose, sequence, person.states[purpose])
+        for purpose, sequence in person.touched.items()
+    ]
+
+
+def _unknown_purpose(command: CommandInput) -> ConsentError:
+    """404 where the purpose stands in the path, 422 where it stands in the body (R20)."""
+    if not command.pointer:
+        return NotFound("The controller has no such purpose.")
+    return UnknownReference("The controller has no such purpose.", pointer="/purpose")
+
+
+def _record(
+    person: Person, command: CommandInput, claim: Claim, purpose: Purpose, verdict: Verdict, actor: str
+) -> Record:
+    assert person.key is not None
+    version = purpose.versions[verdict.version - 1]
+    notice_hash = version.notice_hashes[verdict.language] if verdict.language is not None else None
+    unhashed = Record(
+        record_id=claim.record_id,
+        controller=person.controller,
+        subject_id=person.subject_id,
+        sequence=claim.sequence,
+        purpose=purpose.slug,
+        command=claim.command,
+        status=verdict.status,
+        version=verdict.version,
+        governing_version=verdict.governing_version,
+        recorded_at=claim.recorded_at,
+        occurred_at=claim.occurred_at,
+        effective_at=verdict.effective_at,
+        until=verdict.until,
+        allowed=verdict.permission.allowed,
+        reason=verdict.permission.reason,
+        cause=claim.cause,
+        superseded=verdict.superseded,
+        preferences=claim.preferences,
+        language=verdict.language,
+        notice_hash=None if notice_hash is None else bytes.fromhex(notice_hash),
+        channel=claim.channel,
+        source=claim.source,
+        choice_id=command.choice_id,
+        screen_hash=command.screen_hash,
+        actor_commitment=commitment(person.key, claim.record_id, "actor", actor.encode()),
+        evidence_commitment=(
+            None
+            if command.evidence is None
+            else commitment(person.key, claim.record_id, "evidence", command.evidence)
+        ),
+        previous_hash=person.last_hash or genesis_hash(person.controller, person.subject_id),
+        record_hash=_NO_HASH,
+        standing_version=verdict.permission.version,
+        standing_preferences=verdict.state.preferences,
+    )
+    return msgspec.structs.replace(unhashed, record_hash=record_hash(unhashed))
+
+
+def _fact(record: Record) -> Fact:
+    assert record.version is not None
+    assert record.governing_version is not None
+    return Fact(
+        record_id=record.record_id,
+        sequence=record.sequence,
+        command=record.command,
+        version=record.version,
+        governing_version=record.governing_version,
+        effective_at=record.effective_at,
+        preferences=record.preferences,
+        cause=record.cause,
+    )

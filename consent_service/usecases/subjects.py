@@ -1,0 +1,172 @@
+"""Finding persons, their identifiers, and what stands for them (R18, R19, R35, CORE 11, 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.consent import fold, standing
+from consent_service.domain.errors import (
+    ConflictingIdentifiers,
+    Erased,
+    InvalidValue,
+    NotFound,
+)
+from consent_service.domain.identifiers import Identifier
+from consent_service.domain.purposes import Purpose
+from consent_service.domain.records import Permission, Preferences, State
+from consent_service.domain.values import Status
+from consent_service.storage.audit import AuditEntry, insert_entries
+from consent_service.storage.database import Connection, Database
+from consent_service.storage.keyring import Keyring
+from consent_service.storage.records import read_facts
+from consent_service.storage.states import read_subject_states
+from consent_service.storage.subjects import (
+    IdentifierRow,
+    SubjectRow,
+    delete_identifier,
+    find_identifiers,
+    read_identifiers,
+    read_subject,
+)
+from consent_service.usecases import clock
+from consent_service.usecases.batches import identifier_hashes, identifier_place
+from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.permissions import known_at, published_at
+from consent_service.usecases.submissions import Caller
+
+
+class ConsentItem(msgspec.Struct, frozen=True):
+    """What stands for one purpose that has a record (API, CORE 7)."""
+
+    purpose: str
+    status: Status
+    version: int
+    since: datetime | None
+    record_id: UUID | None
+    permission: Permission
+    preferences: Preferences | None
+
+
+class LinkedIdentifier(msgspec.Struct, frozen=True):
+    identifier_id: UUID
+    type: str
+    value: str
+    linked_at: datetime
+
+
+class IdentifierPage(msgspec.Struct, frozen=True):
+    items: list[LinkedIdentifier]
+    next: UUID | None
+
+
+class Subjects:
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        keyring: Keyring,
+        *,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._keyring = keyring
+        self._now = now
+
+    async def lookup(self, controller: str, identifiers: Sequence[Identifier]) -> UUID:
+        """The one person with these identifiers. Raises NotFound, or ConflictingIdentifiers for two persons."""
+        hashes = identifier_hashes(self._keyring, controller, identifiers)
+        async with self._database.transaction([controller], read_only=True) as connection:
+            found = set((await find_identifiers(connection, hashes)).values())
+        if not found:
+            raise NotFound("Nobody is known by these identifiers.")
+        if len(found) > 1:
+            raise ConflictingIdentifiers(
+                "These identifiers belong to different persons.", pointer="/identifiers"
+            )
+        return found.pop()
+
+    async def identifiers(
+        self, caller: Caller, subject_id: UUID, *, limit: int = 100, after: UUID | None = None
+    ) -> IdentifierPage:
+        """The person's identifiers in clear, in the order of linking; the reading is audited (R35)."""
+        controller = caller.controller
+        async with self._database.transaction([controller]) as connection:
+            await self._existing(connection, controller, subject_id)
+            rows = await read_identifiers(connection, controller, subject_id, limit + 1, after)
+            entry = self._entry(caller, "identifiers.read", subject_id, {"count": min(len(rows), limit)})
+            await insert_entries(connection, [entry])
+        items = [self._open(row) for row in rows[:limit]]
+        return IdentifierPage(items=items, next=items[-1].identifier_id if len(rows) > limit else None)
+
+    async def unlink(self, caller: Caller, subject_id: UUID, identifier_id: UUID) -> None:
+        """Remove one identifier of the person. Raises NotFound; the removal is audited."""
+        controller = caller.controller
+        async with self._database.transaction([controller]) as connection:
+            await self._existing(connection, controller, subject_id)
+            removed = await delete_identifier(connection, controller, subject_id, identifier_id)
+            if removed is None:
+                raise NotFound("The person has no such identifier.")
+            details = {"identifier_id": str(identifier_id), "type": removed}
+            await insert_entries(
+                connection, [self._entry(caller, "identifier.unlinked", subject_id, details)]
+            )
+
+    async def consents(
+        self, controller: str, subject_id: UUID, as_of: datetime | None = None
+    ) -> list[ConsentItem]:
+        """What stands for each purpose with a record, now or as known at a moment. Raises NotFound, InvalidValue."""
+        now = self._now()
+        if as_of is not None and as_of > now:
+            raise InvalidValue("`as_of` lies in the future.", parameter="as_of")
+        async with self._database.transaction([controller], read_only=True) as connection:
+            subject = await read_subject(connection, controller, subject_id)
+            if subject is None:
+                raise NotFound("The controller has no such subject.")
+            purposes = await self._catalogue.purposes(controller)
+            if as_of is None:
+                states = await read_subject_states(connection, controller, subject_id)
+            else:
+                facts = await read_facts(connection, controller, [subject_id], as_of)
+                of_subject = facts.get(subject_id, {})
+                states = {
+                    purpose: state
+                    for purpose in sorted(of_subject)
+                    if (state := fold(purposes[purpose], of_subject[purpose])) is not None
+                }
+        at = as_of or now
+        return [self._item(subject, purposes[purpose], state, at) for purpose, state in states.items()]
+
+    def _item(self, subject: SubjectRow, purpose: Purpose, state: State, at: datetime) -> ConsentItem:
+        judged = known_at(subject.flags, state, purpose, at)
+        stands = standing(state, published_at(purpose, at), at)
+        return ConsentItem(
+            purpose=purpose.slug,
+            status=stands.status,
+            version=judged.version or state.version,
+            since=stands.since,
+            record_id=state.record_id,
+            permission=judged,
+            preferences=state.preferences,
+        )
+
+    async def _existing(self, connection: Connection, controller: str, subject_id: UUID) -> None:
+        subject = await read_subject(connection, controller, subject_id)
+        if subject is None:
+            raise NotFound("The controller has no such subject.")
+        if subject.flags.erased_at is not None:
+            raise Erased("The person was erased; nothing is known of them.")
+
+    def _open(self, row: IdentifierRow) -> LinkedIdentifier:
+        value = self._keyring.open(row.key_id, row.sealed_value, identifier_place(row.identifier_id))
+        return LinkedIdentifier(row.identifier_id, row.type, value.decode(), row.linked_at)
+
+    def _entry(self, caller: Caller, action: str, subject_id: UUID, details: dict[str, object]) -> AuditEntry:
+        at = self._now()
+        return AuditEntry(
+            clock.new_id(at), caller.controller, at, caller.subject, action, subject_id, details
+        )

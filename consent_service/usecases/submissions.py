@@ -1,0 +1,93 @@
+"""What callers hand to the ledger, and what they get back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.identifiers import Identifier
+from consent_service.domain.records import Permission, Preferences, Record
+from consent_service.domain.values import Channel, Command
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who speaks: the controller its token is bound to, and the token's subject, which becomes the record's actor."""
+
+    controller: str
+    subject: str
+
+
+class SubjectReference(msgspec.Struct, frozen=True):
+    """A person by id or by identifiers, never both; identifiers are in normal form (CORE 13).
+
+    `pointer` leads to the id in the body; null where it stands in the path (R20).
+    """
+
+    subject_id: UUID | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    pointer: str | None = None
+
+
+class CommandInput(msgspec.Struct, frozen=True):
+    """One command on one purpose as the caller said it (CORE 8). `evidence` is the JSON object's raw bytes.
+
+    `pointer` leads from the body's root to this command (`/decisions/1`), empty where the body is the command.
+    """
+
+    purpose: str
+    command: Command
+    version: int | None = None
+    language: str | None = None
+    channel: Channel = Channel.API
+    source: str | None = None
+    occurred_at: datetime | None = None
+    preferences: Preferences | None = None
+    evidence: bytes | None = None
+    has_authority: bool = False
+    choice_id: str | None = None
+    screen_hash: bytes | None = None
+    pointer: str = ""
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """A claimed key: `key` = SHA-256(controller 00 sub 00 key), `fingerprint` = SHA-256(method, path, body) (CORE 17)."""
+
+    key: bytes
+    fingerprint: bytes
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """Commands on one subject that are recorded all together or not at all.
+
+    Without commands it only finds or makes the subject. Identifiers that nobody has make one (R19).
+    """
+
+    caller: Caller
+    reference: SubjectReference
+    commands: tuple[CommandInput, ...] = ()
+    idempotency: Idempotency | None = None
+    traceparent: str | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One command's outcome. `record` is null where the standing record answers (200) or on a replay: read it by id."""
+
+    record_id: UUID
+    appended: bool
+    permission: Permission
+    record: Record | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a submission led to; `replayed` where an earlier one with the same idempotency key is answered again.
+
+    `appended` says whether anything new was recorded or made: 201, else 200.
+    """
+
+    subject_id: UUID
+    created: bool
+    appended: bool
+    results: tuple[Result, ...] = ()
+    replayed: bool = False

@@ -1,4 +1,4 @@
-"""What goes on the stream: a record as a change, a published version as what consumers must know of it (R26 to R28)."""
+"""What goes on the stream: a record as a change, a published version as its terms (R26 to R28)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from consent_service.domain.values import Basis, Cause, Command, Reason, Status
 
 
 class ConsentChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One record as it is told to consumers (R27): the same whether it was read from the ledger or from Kafka.
+    """One record as consumers are told of it (R27): the same read from the ledger or from Kafka.
 
-    `purpose`, `status`, `allowed`, `reason` and the versions are null in person-wide records. `until` is set only
-    where `allowed` rests on consent (CORE 7). Read from Kafka, an enumeration's word that this release does not
-    know is null, and `allowed` then is false unless the record is person-wide.
+    It tells the result (R15): `status`, permission and `preferences` are what stands after the record,
+    `version` is the one the record is about. In person-wide records purpose, status, permission and versions
+    are null. `until` is set only where `allowed` rests on consent (CORE 7). Read from Kafka, a word that this
+    release does not know is null, and `allowed` is then false.
     """
 
     record_id: UUID

@@ -209,7 +209,7 @@ def _outcome(kind: BasesKind, status: Status, command: Command, state: State | N
 
 
 def _step(purpose: Purpose, state: State | None, fact: Fact) -> State:
-    """One fact on what stands before it, judged at the fact's own time; a cell that changes nothing moves only `latest_at`."""
+    """One fact on what stands before it, judged at its own time; a cell that changes nothing moves only `latest_at`."""
     at = fact.effective_at
     stands = standing(state, purpose, at)
     governing = purpose.versions[fact.governing_version - 1]
@@ -220,12 +220,14 @@ def _step(purpose: Purpose, state: State | None, fact: Fact) -> State:
     if not isinstance(target, Status):
         return kept
     speaks = fact.preferences is not None
+    # The service's own record writes down what reading shows already, so it moves neither version nor moment.
+    own = _by_the_service(fact)
     return State(
         status=target,
         command=fact.command,
-        version=kept.version if _by_the_service(fact) else fact.version,
+        version=kept.version if own else fact.version,
         record_id=fact.record_id,
-        since=at,
+        since=stands.since if own else at,
         until=_until(purpose, fact, target),
         latest_at=kept.latest_at,
         preferences=fact.preferences if speaks else kept.preferences,

@@ -34,21 +34,24 @@ def encode(record: Record) -> bytes:
     Two records that differ in one of these fields differ in these bytes. Raises ValueError where a hash or
     commitment is not 32 bytes long.
     """
+    recorded_at = _time(record.recorded_at)
+    # The same moment for all but dated facts, and writing a time is the dearest part.
+    effective_at = recorded_at if record.effective_at == record.recorded_at else _time(record.effective_at)
     return b"".join(
         (
             FORMAT,
             _uuid(record.record_id),
             _text(record.controller),
             _uuid(record.subject_id),
-            _text(str(record.sequence)),
+            _number(record.sequence),
             _text(record.purpose),
             _text(record.command),
             _text(record.status),
             _number(record.version),
             _number(record.governing_version),
-            _text(format_time(record.recorded_at)),
+            recorded_at,
             _time(record.occurred_at),
-            _text(format_time(record.effective_at)),
+            effective_at,
             _time(record.until),
             _boolean(record.allowed),
             _text(record.reason),

@@ -94,10 +94,9 @@ def lookup_hash(key: bytes, identifier_type: str, normal_form: str) -> bytes:
 
 
 def _email(value: str, pointer: str) -> str:
-    """NFC, trimmed, all of it in lower case, the domain in IDNA's ASCII form; no dot or plus folding."""
-    address = unicodedata.normalize("NFC", value.strip(_BLANKS))
-    # Lower case can leave letter and mark uncomposed.
-    address = unicodedata.normalize("NFC", address.lower())
+    """Trimmed, all of it in lower case, NFC, the domain in IDNA's ASCII form; no dot or plus folding."""
+    # NFC comes last: lower case can leave a letter and its mark apart that NFC writes as one.
+    address = unicodedata.normalize("NFC", value.strip(_BLANKS).lower())
     if address.count("@") != 1:
         raise InvalidValue("An e-mail address has exactly one @.", pointer=pointer)
     local, _, domain = address.partition("@")

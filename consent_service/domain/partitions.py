@@ -23,14 +23,14 @@ _LENGTH = 36
 def subject_hash(subject_id: UUID) -> int:
     """Kafka's murmur2 of the 36-character lower-case id, without its sign bit: 0 to 2**31 - 1.
 
-    It is what Kafka's own clients compute for a key of those 36 bytes, so that theirs and our partition agree.
+    It is what Kafka's own clients compute for a key of those 36 bytes, so that all find the same partition.
     """
     result = _SEED ^ _LENGTH
-    # 36 bytes are nine whole words: the remainder that murmur2 knows beyond them is always empty.
+    # 36 bytes are nine whole words: murmur2's remainder is always empty.
     for word in _WORDS.unpack(str(subject_id).encode()):
-        word = word * _MULTIPLIER & _32_BITS
-        word = (word ^ word >> 24) * _MULTIPLIER & _32_BITS
-        result = result * _MULTIPLIER & _32_BITS ^ word
+        mixed = word * _MULTIPLIER & _32_BITS
+        mixed = (mixed ^ mixed >> 24) * _MULTIPLIER & _32_BITS
+        result = result * _MULTIPLIER & _32_BITS ^ mixed
     result = (result ^ result >> 13) * _MULTIPLIER & _32_BITS
     return (result ^ result >> 15) & _31_BITS
 

@@ -42,7 +42,7 @@ _KEEPS_VERSION = frozenset({Status.GIVEN, Status.RENEWED, Status.REQUESTED})
 _UNPROVEN_CHANNELS = frozenset({Channel.WEB, Channel.API, Channel.EMAIL})
 
 _WHY: dict[type[ConsentError], str] = {
-    NoLegalBasis: "No legal basis is decided for this purpose, so nothing can be granted; refusing and withdrawing can.",
+    NoLegalBasis: "No legal basis is decided for this purpose: nothing can be granted, but refused and withdrawn.",
     NotConsentBased: "The purpose does not rest on consent, so this command has no meaning here.",
     NotObjectable: "Legitimate interests are not among the purpose's legal bases, so there is nothing to object to.",
 }
@@ -76,9 +76,7 @@ def refuse_bases(outcome: Outcome | None, governing: PurposeVersion) -> None:
         raise outcome(_why(outcome, governing))
 
 
-def refuse_values(
-    claim: Claim, version: PurposeVersion, state: State | None, status: Status
-) -> str | None:
+def refuse_values(claim: Claim, version: PurposeVersion, state: State | None, status: Status) -> str | None:
     """Raise what is not acceptable whatever stands (422). Returns the notice's language that matched, if any."""
     _refuse_times(claim, version)
     language = match_language(claim.language_asked, version.content.notices)
@@ -89,11 +87,9 @@ def refuse_values(
             pointer="/language",
         )
     _refuse_preferences(claim, version.content.preferences)
-    if claim.command is Command.CONFIRM and state is not None and status is Status.REQUESTED:
-        if state.version != version.number:
-            raise InvalidValue(
-                f"Version {state.version} was requested; confirm that one.", pointer="/version"
-            )
+    requested = state.version if state is not None and status is Status.REQUESTED else None
+    if claim.command is Command.CONFIRM and requested not in (None, version.number):
+        raise InvalidValue(f"Version {requested} was requested; confirm that one.", pointer="/version")
     _refuse_without_evidence(claim, version)
     return language
 

@@ -133,4 +133,5 @@ def is_code(text: str) -> bool:
 
 def format_time(time: datetime) -> str:
     """RFC 3339 in UTC with six digits and `Z`: the one text form of a time, also in the ledger's encoding."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: it writes the years before 1000 with fewer than four digits on some platforms.
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

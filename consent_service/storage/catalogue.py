@@ -1,4 +1,4 @@
-"""The catalogue's rows: controllers, sites, purposes with their versions and notices, drafts (R1 to R6, CORE 15, 19)."""
+"""The catalogue's rows: controllers, sites, purposes with versions and notices, drafts (CORE 15, 19)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ _PURPOSES = """
            encode(v.content_hash, 'hex') as content_hash,
            (select jsonb_object_agg(n.language, encode(n.notice_hash, 'hex'))
             from notices n
-            where n.controller = v.controller and n.purpose = v.purpose and n.version = v.version) as notice_hashes
+            where n.controller = v.controller
+              and n.purpose = v.purpose
+              and n.version = v.version) as notice_hashes
     from controllers c
     left join purpose_versions v on v.controller = c.controller
     where c.controller = $1
@@ -182,7 +184,8 @@ _ADD_VERSIONS = """
     insert into purpose_versions (
         controller, purpose, version, change, effective_from, published_at, content, content_hash)
     select $1, purpose, version, change, effective_from, published_at, content, content_hash
-    from unnest($2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::bytea[])
+    from unnest(
+        $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::bytea[])
         as new (purpose, version, change, effective_from, published_at, content, content_hash)
 """
 

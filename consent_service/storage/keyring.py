@@ -9,6 +9,7 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from consent_service.domain.encoding import KEY_BYTES, hkdf
 from consent_service.domain.identifiers import lookup_key
 
 _NONCE = 12
@@ -67,9 +68,15 @@ def open_under(key: AESGCM, sealed: bytes, place: bytes) -> bytes:
 
 def seal_details(subject_key: bytes, record_id: bytes, details: bytes) -> bytes:
     """A record's details under its subject's own key, so that they go when the key goes."""
-    return seal_under(AESGCM(subject_key), details, b"record_details" + record_id)
+    return seal_under(_details_key(subject_key), details, b"record_details" + record_id)
 
 
 def open_details(subject_key: bytes, record_id: bytes, sealed: bytes) -> bytes:
     """Raises SealBroken."""
-    return open_under(AESGCM(subject_key), sealed, b"record_details" + record_id)
+    return open_under(_details_key(subject_key), sealed, b"record_details" + record_id)
+
+
+@lru_cache(maxsize=4096)
+def _details_key(subject_key: bytes) -> AESGCM:
+    """Apart from the key that salts derive from, so that each key has one use."""
+    return AESGCM(hkdf(subject_key, b"", b"details", KEY_BYTES))

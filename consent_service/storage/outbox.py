@@ -1,7 +1,11 @@
-"""The outbox: pointers to what is not yet on the stream, and what they point at (R30, R31, CORE 20). Role consent_relay."""
+"""The outbox: pointers to what is not yet on the stream, and what they point at (R30, R31, CORE 20).
+
+As role consent_relay, whose policies see every controller's rows.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
@@ -23,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Pointer(msgspec.Struct, frozen=True):
-    """A row of the outbox. For a purpose, `subject_id` is the nil UUID and `sequence` the version's number."""
+    """A row of the outbox. Of a purpose, `subject_id` is the nil UUID and `sequence` the version's number."""
 
     position: int
     kind: Kind
@@ -51,7 +55,7 @@ limit $2
 
 
 async def read_pointers(connection: Connection, shards: Sequence[int], rows_max: int) -> list[Pointer]:
-    """The first unpublished rows of these shards, ordered by shard and position: so each subject's are in order.
+    """The first unpublished rows of these shards, by shard and position: so each subject's are in order.
 
     Nothing remembers how far was read, so that a transaction that commits late is simply found next time.
     """
@@ -74,7 +78,8 @@ async def delete_pointers(connection: Connection, pointers: Sequence[Pointer]) -
 
 
 _STATISTICS = """
-select count(*), coalesce(greatest(clock_timestamp() - min(staged_at), interval '0'), interval '0') from outbox
+select count(*), coalesce(greatest(clock_timestamp() - min(staged_at), interval '0'), interval '0')
+from outbox
 """
 
 
@@ -94,15 +99,13 @@ class Located(msgspec.Struct, frozen=True):
 
 _CHANGES = """
 select c.topic_prefix, (select max(epoch) from ledger_epoch) as ledger_epoch,
-    r.record_id, r.controller, r.subject_id, r.sequence, r.purpose, r.command, r.status, r.allowed, r.reason, r.until,
-    r.version, r.standing_version, r.governing_version, r.preferences, r.source, r.recorded_at, r.occurred_at,
-    r.effective_at, r.cause, r.superseded
-from unnest($1::text[], $2::uuid[], $3::bigint[]) with ordinality
-    as wanted (controller, subject_id, sequence, ordinal)
+    r.record_id, r.controller, r.subject_id, r.sequence, r.purpose, r.command, r.status, r.allowed, r.reason,
+    r.until, r.version, r.standing_version, r.governing_version, r.standing_preferences, r.source,
+    r.recorded_at, r.occurred_at, r.effective_at, r.cause, r.superseded
+from unnest($1::text[], $2::uuid[], $3::bigint[]) as wanted (controller, subject_id, sequence)
 join records r on r.controller = wanted.controller and r.subject_id = wanted.subject_id
     and r.sequence = wanted.sequence
 join controllers c on c.controller = wanted.controller
-order by wanted.ordinal
 """
 
 _BASES = """
@@ -124,6 +127,9 @@ order by v.version
 _VersionKey = tuple[str, str, int]
 _BASES_KEPT_MAX = 10_000
 
+#: What a row raises that a newer release wrote, or that is damaged: it waits, and the others go on.
+_UNREADABLE = (ValueError, LookupError, msgspec.MsgspecError)
+
 
 class _DecidedBases(msgspec.Struct):
     legal_bases: tuple[Basis, ...] = ()
@@ -141,7 +147,7 @@ class EventReader:
     async def read(
         self, connection: Connection, pointers: Sequence[Pointer], *, replayed: bool = False
     ) -> dict[Pointer, Located]:
-        """What was found for each pointer; one that points at nothing is missing from the answer."""
+        """What each pointer points at; one whose target is missing or cannot be read is left out."""
         records = [pointer for pointer in pointers if pointer.kind is Kind.RECORD]
         found: dict[Pointer, Located] = {}
         if records:
@@ -168,12 +174,13 @@ class EventReader:
             [pointer.sequence for pointer in pointers],
         )
         await self._learn_bases(connection, rows)
-        located = {
-            (row["controller"], row["subject_id"], row["sequence"]): Located(
-                row["topic_prefix"], _change(row, self._bases_of(row), replayed=replayed)
-            )
-            for row in rows
-        }
+        located: dict[tuple[str, UUID, int], Located] = {}
+        for row in rows:
+            with contextlib.suppress(*_UNREADABLE):
+                change = _change(row, self._bases_of(row), replayed=replayed)
+                located[change.controller, change.subject_id, change.sequence] = Located(
+                    row["topic_prefix"], change
+                )
         for pointer in pointers:
             key = (pointer.controller, pointer.subject_id, pointer.sequence)
             if key in located:
@@ -188,12 +195,13 @@ class EventReader:
             unknown = {key for row in rows if (key := _governing(row)) is not None}
         controllers, purposes, versions = zip(*sorted(unknown), strict=True)
         for row in await connection.fetch(_BASES, controllers, purposes, versions):
-            decided = msgspec.json.decode(row["content"], type=_DecidedBases)
-            self._bases[row["controller"], row["purpose"], row["version"]] = decided.legal_bases
+            with contextlib.suppress(*_UNREADABLE):
+                decided = msgspec.json.decode(row["content"], type=_DecidedBases)
+                self._bases[row["controller"], row["purpose"], row["version"]] = decided.legal_bases
 
     def _bases_of(self, row: asyncpg.Record) -> tuple[Basis, ...]:
         key = _governing(row)
-        return () if key is None else self._bases.get(key, ())
+        return () if key is None else self._bases[key]
 
     async def _read_purpose(
         self, connection: Connection, pointer: Pointer, *, replayed: bool
@@ -201,7 +209,11 @@ class EventReader:
         rows = await connection.fetch(_PURPOSE, pointer.controller, pointer.purpose, pointer.sequence)
         if not rows or rows[-1]["version"] != pointer.sequence:
             return None
-        told = Purpose(pointer.controller, pointer.purpose or "", tuple(_version(row) for row in rows))
+        try:
+            versions = tuple(_version(row) for row in rows)
+        except _UNREADABLE:
+            return None
+        told = Purpose(pointer.controller, pointer.purpose or "", versions)
         event = published(told, ledger_epoch=rows[0]["ledger_epoch"], replayed=replayed)
         return Located(rows[0]["topic_prefix"], event)
 
@@ -215,7 +227,7 @@ def _governing(row: asyncpg.Record) -> _VersionKey | None:
 
 def _change(row: asyncpg.Record, bases: tuple[Basis, ...], *, replayed: bool) -> ConsentChange:
     reason = None if row["reason"] is None else Reason(row["reason"])
-    preferences = row["preferences"]
+    preferences = row["standing_preferences"]
     return ConsentChange(
         record_id=row["record_id"],
         controller=row["controller"],

@@ -20,14 +20,15 @@ returning shard_group
 
 
 async def take_leases(connection: Connection, holder: str, lease_s: float) -> list[int]:
-    """Renew the holder's own groups and take those that are free or expired. Returns all it holds now, ascending."""
+    """Renew the holder's own groups, take those that are free or expired. Returns all it holds, ascending."""
     return sorted(row[0] for row in await connection.fetch(_TAKE, holder, lease_s))
 
 
 _GIVE_BACK = """
 update relay_leases
 set holder = null, expires_at = null
-where shard_group in (select shard_group from relay_leases where holder = $1 order by shard_group for update)
+where shard_group in (
+    select shard_group from relay_leases where holder = $1 order by shard_group for update)
 """
 
 

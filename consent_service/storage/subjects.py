@@ -51,6 +51,13 @@ class NewIdentifier(msgspec.Struct, frozen=True):
     lookup_key_id: str
 
 
+class Link(msgspec.Struct, frozen=True):
+    """Whose identifier it is, and its id."""
+
+    subject_id: UUID
+    identifier_id: UUID
+
+
 class IdentifierRow(msgspec.Struct, frozen=True):
     identifier_id: UUID
     type: str
@@ -100,7 +107,7 @@ _READ = """
 """
 
 _FIND = """
-    select hash, subject_id
+    select hash, subject_id, identifier_id
     from identifier_hashes
     where hash = any($1::bytea[])
 """
@@ -189,10 +196,10 @@ async def read_subject(connection: Connection, controller: str, subject_id: UUID
     return None if row is None else _row(row)
 
 
-async def find_identifiers(connection: Connection, hashes: Collection[bytes]) -> dict[bytes, UUID]:
+async def find_identifiers(connection: Connection, hashes: Collection[bytes]) -> dict[bytes, Link]:
     """Which of these hashes are linked, and to whom. A hash is one controller's own (CORE 13)."""
     rows = await connection.fetch(_FIND, list(hashes))
-    return {row["hash"]: row["subject_id"] for row in rows}
+    return {row["hash"]: Link(row["subject_id"], row["identifier_id"]) for row in rows}
 
 
 async def insert_subjects(connection: Connection, made: Sequence[NewSubject]) -> None:

@@ -8,7 +8,14 @@ from uuid import UUID
 
 import msgspec
 
-from consent_service.domain.errors import ConflictingIdentifiers, ConsentError, NotFound, UnknownReference
+from consent_service.domain.errors import (
+    ConflictingIdentifiers,
+    ConsentError,
+    IdentifierTaken,
+    NotFound,
+    UnknownReference,
+)
+from consent_service.domain.refusals import refuse_erased
 from consent_service.domain.identifiers import Identifier, lookup_hash
 from consent_service.domain.partitions import shard_of, subject_hash
 from consent_service.domain.purposes import Purpose
@@ -16,11 +23,11 @@ from consent_service.domain.records import Fact, State
 from consent_service.storage.audit import AuditEntry
 from consent_service.storage.idempotency import Remembered
 from consent_service.storage.keyring import Keyring
-from consent_service.storage.subjects import NewIdentifier, NewSubject, SubjectRow
+from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
 from consent_service.usecases.people import Draft, Person, Writes
-from consent_service.usecases.submissions import Answer, Submission, SubjectReference
+from consent_service.usecases.submissions import Answer, Linked, Submission, SubjectReference
 
 Outcome = Answer | ConsentError
 
@@ -32,7 +39,7 @@ class Loaded(msgspec.Struct, frozen=True):
     subjects: Mapping[UUID, SubjectRow]
     states: Mapping[UUID, Mapping[str, State]]
     facts: Mapping[UUID, Mapping[str, list[Fact]]]
-    hashes: Mapping[bytes, UUID]
+    hashes: Mapping[bytes, Link]
     purposes: Mapping[str, Mapping[str, Purpose]]
     answers: Mapping[bytes, Remembered]
 
@@ -91,15 +98,17 @@ class Batch:
         person = self._new_person(submission.caller.controller) if found is None else found
         draft = Draft(person, self._loaded.purposes[submission.caller.controller], self._loaded.now)
         results = draft.take(submission)
+        self._refuse_taken(person, submission)
         if found is None:
             self._make(person)
-        self._link(person, submission)
+        changed = self._link(person, submission)
         draft.settle(person, self.writes)
         return Answer(
             subject_id=person.subject_id,
             created=found is None,
-            appended=found is None or any(result.appended for result in results),
+            appended=found is None or any(result.appended for result in results) or (changed and not results),
             results=results,
+            linked=tuple(self._linked(person.controller, one) for one in submission.link),
         )
 
     def _find(self, submission: Submission) -> Person | None:
@@ -112,9 +121,9 @@ class Batch:
             return person
         controller = submission.caller.controller
         subjects = {
-            subject_id
+            link.subject_id
             for identifier in reference.identifiers
-            if (subject_id := self._subject_of(controller, identifier)) is not None
+            if (link := self._link_of(controller, identifier)) is not None
         }
         if len(subjects) > 1:
             raise ConflictingIdentifiers(
@@ -122,12 +131,28 @@ class Batch:
             )
         return self._person(controller, subjects.pop()) if subjects else None
 
-    def _subject_of(self, controller: str, identifier: Identifier) -> UUID | None:
+    def _link_of(self, controller: str, identifier: Identifier) -> Link | None:
         for _, key in self._keyring.lookup_keys(controller):
-            subject_id = self._hashes.get(lookup_hash(key, identifier.type, identifier.value))
-            if subject_id is not None:
-                return subject_id
+            link = self._hashes.get(lookup_hash(key, identifier.type, identifier.value))
+            if link is not None:
+                return link
         return None
+
+    def _linked(self, controller: str, identifier: Identifier) -> Linked:
+        link = self._link_of(controller, identifier)
+        assert link is not None
+        return Linked(link.identifier_id, identifier.type)
+
+    def _refuse_taken(self, person: Person, submission: Submission) -> None:
+        """Raise IdentifierTaken where an identifier to link is another person's (409 until merging is built)."""
+        if submission.link:
+            refuse_erased(person.flags)
+        for place, identifier in enumerate(submission.link):
+            link = self._link_of(person.controller, identifier)
+            if link is not None and link.subject_id != person.subject_id:
+                raise IdentifierTaken(
+                    "The identifier belongs to another person.", pointer=f"/identifiers/{place}"
+                )
 
     def _person(self, controller: str, subject_id: UUID) -> Person | None:
         person = self._people.get(subject_id)
@@ -178,21 +203,19 @@ class Batch:
             )
         )
 
-    def _link(self, person: Person, submission: Submission) -> None:
-        """Link the identifiers that nobody has yet. A visitor stands alone, so it only ever makes a person (R19)."""
+    def _link(self, person: Person, submission: Submission) -> bool:
+        """Link the identifiers that nobody has yet; tells whether there were any."""
         controller = person.controller
-        missing = [
-            identifier
-            for identifier in submission.reference.identifiers
-            if self._subject_of(controller, identifier) is None
-        ]
-        for identifier in missing:
-            linked = new_identifier(
-                self._keyring, controller, person.subject_id, identifier, self._loaded.now
-            )
-            self._hashes[linked.hash] = person.subject_id
-            self.new_identifiers.append(linked)
-            self.audit.append(link_entry(linked, submission.caller.subject))
+        linked_before = len(self.new_identifiers)
+        for identifier in (*submission.reference.identifiers, *submission.link):
+            if self._link_of(controller, identifier) is None:
+                linked = new_identifier(
+                    self._keyring, controller, person.subject_id, identifier, self._loaded.now
+                )
+                self._hashes[linked.hash] = Link(person.subject_id, linked.identifier_id)
+                self.new_identifiers.append(linked)
+                self.audit.append(link_entry(linked, submission.caller.subject))
+        return len(self.new_identifiers) > linked_before
 
 
 def _unknown_subject(reference: SubjectReference) -> ConsentError:

@@ -1,4 +1,4 @@
-"""The catalogue: read from memory, published a version at a time, loaded from files (R1 to R6, CORE 5, 15)."""
+"""The catalogue: read from memory, published a version at a time, loaded from files (R4, R6, CORE 5, 15)."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Catalogue:
         if_match: int | None = None,
         traceparent: str | None = None,
     ) -> Published:
-        """Make the next version of a purpose, or its first; none where nothing differs from the latest (CORE 5).
+        """Make the next version of a purpose, or its first; none where nothing differs (CORE 5).
 
         A draft is gone once a version is published. Raises InvalidRequest, InvalidValue, MustBeMaterial,
         VersionMismatch (the version in `if_match` is not the latest), NotFound (no slug), UnknownController.

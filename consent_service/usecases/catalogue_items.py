@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -18,10 +19,10 @@ class ItemStatus(StrEnum):
 
 
 class PurposeItem(PurposeContent, frozen=True, kw_only=True, omit_defaults=False):
-    """A version's content and what is known of it. Of a draft, `version`, `published_at` and the like are null.
+    """A version's content and what is known of it; what is fixed at publication is null in a draft.
 
-    `version` is the ETag; `latest_version` is higher where a later one is published but not yet in effect, and is
-    what `If-Match` is compared with. Hashes are SHA-256 in lower-case hex.
+    `version` is the ETag. `latest_version`, which `If-Match` is compared with, is higher where a later one is
+    published but not yet in effect. Hashes are SHA-256 in lower-case hex.
     """
 
     purpose: str
@@ -74,5 +75,5 @@ def draft_item(purpose: str, draft: PurposeInput) -> PurposeItem:
     )
 
 
-def _content(content: PurposeContent) -> dict[str, object]:
+def _content(content: PurposeContent) -> dict[str, Any]:
     return {name: getattr(content, name) for name in PurposeContent.__struct_fields__}

@@ -1,4 +1,4 @@
-"""What loading a catalogue file would change: told to people first, then applied as it was told (R4, CORE 5)."""
+"""What loading a catalogue file would change: told to people first, then applied as told (R4, CORE 5)."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class StoredCatalogue(msgspec.Struct, frozen=True):
 class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
     """What happens to one thing that a file names.
 
-    `fields` differ from what stands, `reasons` say why the step cannot be editorial, `version` is the new one of a
-    purpose. Pointers of the `refusals` start at the file's root.
+    `fields` differ from what stands, `reasons` say why the step cannot be editorial, `version` is the new one
+    of a purpose. Pointers of the `refusals` start at the file's root.
     """
 
     kind: Kind
@@ -144,4 +144,4 @@ def _change_in_words(change: Change, planned: PlannedChange) -> str:
     if change is Change.EDITORIAL:
         return f"editorial: {fields}; consents stand"
     reasons = f" ({'; '.join(planned.reasons)})" if planned.reasons else ""
-    return f"material: {fields}{reasons}; people are asked again"
+    return f"material: {fields}{reasons}; earlier consents end"

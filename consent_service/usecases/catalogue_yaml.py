@@ -20,6 +20,7 @@ _MEANINGS = {
     "expected <block end>": "The indentation does not fit the lines above.",
     "expected ',' or ']'": "A list that begins with [ is not closed with ].",
     "expected ',' or '}'": "A group that begins with { is not closed with }.",
+    "expected the node content": "A value is missing here, or [ or { above is not closed.",
     "expected a single document": "A file holds one catalogue; take out the line ---.",
     "while scanning a quoted scalar": "A quoted text is not closed.",
     "while scanning a double-quoted scalar": "In double quotes \\ begins an escape; use single quotes.",

@@ -14,7 +14,7 @@ import msgspec
 from consent_service.domain.errors import ConsentError, IdempotencyKeyReuse, SeveralRefusals
 from consent_service.domain.records import Permission
 from consent_service.storage.idempotency import Remembered
-from consent_service.usecases.submissions import Answer, Idempotency, Result
+from consent_service.usecases.submissions import Answer, Idempotency, Linked, Result
 
 #: The refusals that are kept: decided ones (409 and 422). All others may turn out differently next time.
 KEPT_REFUSALS: dict[str, int] = {
@@ -77,6 +77,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     subject_id: UUID | None = None
     created: bool = False
     results: tuple[KeptResult, ...] = ()
+    linked: tuple[Linked, ...] = ()
     refusals: tuple[KeptRefusal, ...] = ()
     several: bool = False
 
@@ -95,6 +96,7 @@ def keep(
             subject_id=outcome.subject_id,
             created=outcome.created,
             results=tuple(KeptResult(one.record_id, one.appended, one.permission) for one in outcome.results),
+            linked=outcome.linked,
         )
     else:
         several = isinstance(outcome, SeveralRefusals)
@@ -131,5 +133,6 @@ def replay(claim: Idempotency, remembered: Remembered) -> Answer:
         created=kept.created,
         appended=remembered.status == 201,
         results=tuple(Result(one.record_id, one.appended, one.permission) for one in kept.results),
+        linked=kept.linked,
         replayed=True,
     )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
+from consent_service.metrics import Metrics
 from consent_service.storage.audit import insert_entries
 from consent_service.storage.database import RETRYABLE, Connection, Database
 from consent_service.storage.idempotency import keep_answers
@@ -61,6 +62,7 @@ class Ledger:
         catalogue: Catalogue,
         keyring: Keyring,
         *,
+        metrics: Metrics | None = None,
         queue_rows_max: int = 4000,
         batch_rows_max: int = 256,
         writers: int = 2,
@@ -71,6 +73,7 @@ class Ledger:
         self._database = database
         self._catalogue = catalogue
         self._keyring = keyring
+        self._metrics = metrics or Metrics()
         self._queue_rows_max = queue_rows_max
         self._batch_rows_max = batch_rows_max
         self._writers_max = writers
@@ -142,7 +145,7 @@ class Ledger:
                 _refuse(waiting, error)
         except Exception as error:
             if not isinstance(error, (*RETRYABLE, _Overtaken)):
-                _log.warning("batch of %d is run again one by one", len(batch), exc_info=error)
+                _log.warning("batch is run again one by one", exc_info=error, extra={"count": len(batch)})
             for waiting in batch:
                 await self._settle_alone(waiting)
         else:
@@ -155,7 +158,9 @@ class Ledger:
                 outcomes = await self._commit([waiting.submission])
             except (*RETRYABLE, _Overtaken) as error:
                 if attempt == TRIES_MAX:
-                    _log.warning("submission given up after %d tries: %s", attempt, type(error).__name__)
+                    _log.warning(
+                        "submission given up", extra={"attempt": attempt, "error": type(error).__name__}
+                    )
                     _refuse(
                         waiting, Unavailable("Too much happens to this person at once; nothing was recorded.")
                     )
@@ -187,7 +192,14 @@ class Ledger:
         # 6. Durable: now the relay may have it, and the callers their answers.
         if batch.writes.pointers:
             self._wake()
+        self._count(batch, len(submissions))
         return outcomes
+
+    def _count(self, batch: Batch, submissions: int) -> None:
+        self._metrics.batch_rows.observe(submissions)
+        self._metrics.queued_rows.set(self._queued_rows)
+        for record in batch.writes.records:
+            self._metrics.records.labels(record.command).inc()
 
     async def _append(self, connection: Connection, batch: Batch, now: datetime) -> None:
         if batch.kept and not await keep_answers(connection, batch.kept, now):

@@ -18,7 +18,7 @@ from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import read_revisions
 from consent_service.storage.records import read_facts
 from consent_service.storage.states import read_states
-from consent_service.storage.subjects import find_identifiers, lock_subjects
+from consent_service.storage.subjects import Link, find_identifiers, lock_subjects
 from consent_service.usecases.batches import Loaded, identifier_hashes
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.submissions import Submission
@@ -76,15 +76,17 @@ async def load(
 
 async def _find(
     connection: Connection, submissions: Sequence[Submission], keyring: Keyring
-) -> tuple[dict[bytes, UUID], list[_Meant]]:
-    wanted = [
+) -> tuple[dict[bytes, Link], list[_Meant]]:
+    named = [
         identifier_hashes(keyring, one.caller.controller, one.reference.identifiers) for one in submissions
     ]
-    asked = {one for of_one in wanted for one in of_one}
+    asked = {one for of_one in named for one in of_one}
+    for submission in submissions:
+        asked.update(identifier_hashes(keyring, submission.caller.controller, submission.link))
     hashes = await find_identifiers(connection, asked) if asked else {}
     meant = []
-    for submission, of_one in zip(submissions, wanted, strict=True):
-        subject_ids = {hashes[one] for one in of_one if one in hashes}
+    for submission, of_one in zip(submissions, named, strict=True):
+        subject_ids = {hashes[one].subject_id for one in of_one if one in hashes}
         if submission.reference.subject_id is not None:
             subject_ids.add(submission.reference.subject_id)
         meant.append(_Meant(submission, submission.caller.controller, subject_ids))

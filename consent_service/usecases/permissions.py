@@ -129,7 +129,7 @@ class Permissions:
         async with self._database.transaction([controller], read_only=True) as connection:
             found = await find_identifiers(connection, wanted)
         known = {
-            identifier: next((found[one] for one in of_one if one in found), None)
+            identifier: next((found[one].subject_id for one in of_one if one in found), None)
             for identifier, of_one in hashes.items()
         }
         return [
@@ -195,7 +195,7 @@ class Permissions:
                 async with self._database.transaction(controllers, read_only=True) as connection:
                     answers = await ask(connection, [waiting.question for waiting in batch])
             except Exception as error:
-                _log.warning("questions not answered: %s", type(error).__name__)
+                _log.warning("questions not answered", extra={"error": type(error).__name__})
                 for waiting in batch:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(error)

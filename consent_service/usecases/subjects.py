@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -81,7 +82,8 @@ class Subjects:
         """The one person with these identifiers. Raises NotFound, or ConflictingIdentifiers for two persons."""
         hashes = identifier_hashes(self._keyring, controller, identifiers)
         async with self._database.transaction([controller], read_only=True) as connection:
-            found = set((await find_identifiers(connection, hashes)).values())
+            links = await find_identifiers(connection, hashes)
+        found = {link.subject_id for link in links.values()}
         if not found:
             raise NotFound("Nobody is known by these identifiers.")
         if len(found) > 1:
@@ -165,7 +167,7 @@ class Subjects:
         value = self._keyring.open(row.key_id, row.sealed_value, identifier_place(row.identifier_id))
         return LinkedIdentifier(row.identifier_id, row.type, value.decode(), row.linked_at)
 
-    def _entry(self, caller: Caller, action: str, subject_id: UUID, details: dict[str, object]) -> AuditEntry:
+    def _entry(self, caller: Caller, action: str, subject_id: UUID, details: dict[str, Any]) -> AuditEntry:
         at = self._now()
         return AuditEntry(
             clock.new_id(at), caller.controller, at, caller.subject, action, subject_id, details

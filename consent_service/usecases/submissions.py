@@ -61,12 +61,14 @@ class Idempotency(msgspec.Struct, frozen=True):
 class Submission(msgspec.Struct, frozen=True):
     """Commands on one subject that are recorded all together or not at all.
 
-    Without commands it only finds or makes the subject. Identifiers that nobody has make one (R19).
+    Without commands it only finds or makes the subject. Identifiers that nobody has make one (R19). `link` adds
+    identifiers to the subject, a visitor among them too; its pointers lead below `/identifiers`.
     """
 
     caller: Caller
     reference: SubjectReference
     commands: tuple[CommandInput, ...] = ()
+    link: tuple[Identifier, ...] = ()
     idempotency: Idempotency | None = None
     traceparent: str | None = None
 
@@ -80,6 +82,13 @@ class Result(msgspec.Struct, frozen=True):
     record: Record | None = None
 
 
+class Linked(msgspec.Struct, frozen=True):
+    """An identifier that is the subject's, without its value."""
+
+    identifier_id: UUID
+    type: str
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a submission led to; `replayed` where an earlier one with the same idempotency key is answered again.
 
@@ -90,4 +99,5 @@ class Answer(msgspec.Struct, frozen=True):
     created: bool
     appended: bool
     results: tuple[Result, ...] = ()
+    linked: tuple[Linked, ...] = ()
     replayed: bool = False

@@ -1,0 +1,89 @@
+# `make` lists what can be done. Nothing but Python 3.11 or newer and a network is needed.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+BIN := $(VENV)/bin
+# The contract as it was agreed, for `buf breaking`; a branch, tag or commit.
+BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main)
+INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all:
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check demo bench soak lock proto clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.service ## start everything on this machine: PostgreSQL, Kafka, sample catalogue, service (ARGS=...)
+	@exec $(PYTHON) -m consent_service run $(ARGS)
+
+demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal, consumers that stop (ARGS=...)
+	@exec $(PYTHON) -m consent_service demo $(ARGS)
+
+test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
+	@$(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+check: $(VENV)/.development ## format, lint, strict types, import rules, the Kafka contract, size limits
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint
+	@if git cat-file -e "$(BASE):proto" 2>/dev/null; \
+	then echo "$(BIN)/buf breaking --against $(BASE)"; $(BIN)/buf breaking --against ".git#ref=$(BASE)"; \
+	else echo "buf breaking: skipped, there is no agreed contract to compare with yet"; fi
+	$(PYTHON) -m pytest -q tests/style tests/packaging
+
+bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
+	@exec $(PYTHON) -m benchmarks $(ARGS)
+
+soak: $(VENV)/.development ## load for hours, engines killed now and then, nothing lost (ARGS=...)
+	@exec $(PYTHON) -m benchmarks.soak $(ARGS)
+
+proto: $(VENV)/.development ## generate the Python code of the Kafka contract
+	$(BIN)/buf generate
+
+# The service's own lock comes first; the other two hold the same versions and add to them.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate pyproject.toml
+lock: $(VENV)/.development ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=--upgrade)
+	$(COMPILE) $(UPGRADE) --output-file requirements.lock
+	$(COMPILE) $(UPGRADE) --extra embedded --constraint requirements.lock --output-file requirements-embedded.lock
+	$(COMPILE) $(UPGRADE) --extra embedded --group dev --constraint requirements-embedded.lock \
+		--output-file requirements-dev.lock
+	$(PYTHON) -m consent_service.embedded.lock_jars
+
+clean: ## remove what make installed and what the tools left behind; data folders are kept
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: made last, so that an installation that was cut short is done again.
+$(VENV)/.made:
+	@for python in $(PYTHON3) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "Python 3.11 or newer is needed; name it with PYTHON3=/path/to/python3" >&2; exit 1; fi; \
+	echo "making $(VENV) with $$($$found --version)"; \
+	$$found -m venv $(VENV) || { \
+		echo "Python's module venv is needed (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.service: requirements-embedded.lock $(VENV)/.made
+	@$(call install,$<)
+	@touch $@
+
+$(VENV)/.development: requirements-dev.lock $(VENV)/.made
+	@$(call install,$<)
+	@touch $@ $(VENV)/.service
+
+# One line a package; pip's exit code comes through the pipe as the last line.
+define install
+echo "installing what $(1) holds"; \
+{ $(INSTALL) --requirement $(1); echo "exit $$?"; } | awk ' \
+	/^Collecting / { print "  " $$2; fflush() } \
+	/^Installing collected/ { print "  unpacking"; fflush() } \
+	/^exit / { code = $$2 } \
+	END { exit code }'
+endef

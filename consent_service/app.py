@@ -1,0 +1,194 @@
+"""The composition root: opens what is needed in order, hands it to constructors, closes in reverse (ANCHORS 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import errno
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from consent_service.events.kafka import Publisher
+from consent_service.events.relay import Relay
+from consent_service.http.application import build_app
+from consent_service.http.keys import open_keys
+from consent_service.http.server import listen, serve
+from consent_service.http.services import Services
+from consent_service.metrics import Metrics
+from consent_service.settings import Secret, Settings, SettingsError
+from consent_service.storage.database import Database, open_database
+from consent_service.storage.keyring import Keyring
+from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.ledger import Ledger
+from consent_service.usecases.permissions import Permissions
+from consent_service.usecases.records import Records
+from consent_service.usecases.subjects import Subjects
+
+_log = logging.getLogger(__name__)
+
+
+class PortTaken(Exception):
+    """Another program listens on the address."""
+
+
+def keyring_from(settings: Settings) -> Keyring:
+    """The keys that look up and seal. Raises SettingsError where one kind is missing."""
+    missing = [name for name in ("lookup_keys", "sealing_keys") if not getattr(settings, name)]
+    if missing:
+        raise SettingsError("\n".join(f"CONSENT_{name.upper()}: is needed" for name in missing))
+    return Keyring(_bytes(settings.lookup_keys), _bytes(settings.sealing_keys))
+
+
+def _bytes(keys: Mapping[str, Secret]) -> dict[str, bytes]:
+    return {name: base64.b64decode(value) for name, value in keys.items()}
+
+
+class ServiceHealth:
+    """What /readyz asks (R25)."""
+
+    def __init__(self, database: Database, relay: Relay | None) -> None:
+        self._database = database
+        self._relay = relay
+
+    async def database(self) -> bool:
+        return await self._database.answers()
+
+    async def broker(self) -> bool | None:
+        return None if self._relay is None else not self._relay.failing
+
+
+@asynccontextmanager
+async def open_pool(settings: Settings, url: str, name: str) -> AsyncIterator[Database]:
+    """A pool with the settings' limits."""
+    async with open_database(
+        url,
+        connections_max=settings.pool_connections_max,
+        statement_timeout_s=settings.statement_timeout_s,
+        lock_timeout_s=settings.lock_timeout_s,
+        name=name,
+    ) as database:
+        yield database
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, metrics: Metrics, *, relay: Relay | None = None
+) -> AsyncIterator[Services]:
+    """The use cases on a database of role consent_service. At the end, what was accepted is answered first."""
+    if settings.jwks is None:
+        raise SettingsError("CONSENT_JWKS: is needed: the path or URL of the keys that verify tokens")
+    keyring = keyring_from(settings)
+    wake: Callable[[], None] = relay.wake if relay is not None else _nobody
+    async with (
+        open_keys(settings.jwks) as keys,
+        open_pool(settings, settings.database_url, "consent-service") as database,
+    ):
+        catalogue = Catalogue(database, wake=wake)
+        ledger = Ledger(
+            database,
+            catalogue,
+            keyring,
+            metrics=metrics,
+            queue_rows_max=settings.writer_queue_rows_max,
+            batch_rows_max=settings.writer_batch_rows_max,
+            keep_answers_for=timedelta(hours=settings.idempotency_keep_h),
+            wake=wake,
+        )
+        services = Services(
+            ledger=ledger,
+            permissions=Permissions(
+                database, catalogue, keyring, queue_rows_max=settings.reader_queue_rows_max
+            ),
+            subjects=Subjects(database, catalogue, keyring),
+            records=Records(database, keyring),
+            catalogue=catalogue,
+            keys=keys,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            health=ServiceHealth(database, relay),
+            metrics=metrics,
+        )
+        try:
+            yield services
+        finally:
+            await ledger.close()
+
+
+def _nobody() -> None:
+    """No relay runs in this process; others look by themselves."""
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises PortTaken."""
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTaken(
+            f"port {settings.port} on {settings.host} is taken by another program; "
+            "stop it, or choose another with CONSENT_PORT"
+        ) from error
+
+
+async def run_service(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    bound: socket.socket | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer HTTP until `stop` is set; with a relay database and a broker in the settings, publish too.
+
+    The order of the end: no new connections, requests under way are answered, the ledger's queue is emptied, the
+    relay publishes what that left, pools close.
+    """
+    listening = bound or bind(settings)
+    metrics = Metrics()
+    async with (
+        open_relay(settings, metrics) as relay,
+        open_services(settings, metrics, relay=relay) as services,
+    ):
+        app = build_app(services, public_url=settings.public_url)
+        await serve(app, listening, stop, ready, int(settings.shutdown_s))
+
+
+async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish until `stop` is set, as a process of its own."""
+    async with open_relay(settings, Metrics()):
+        await stop.wait()
+
+
+@asynccontextmanager
+async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Relay | None]:
+    """A relay at work while the block runs, or None where the settings name no relay database or no broker."""
+    if settings.relay_database_url is None or settings.kafka_bootstrap is None:
+        yield None
+        return
+    async with open_pool(settings, settings.relay_database_url, "consent-relay") as database:
+        publisher = Publisher(settings.kafka_bootstrap, replication=settings.kafka_replication)
+        relay = Relay(
+            database,
+            publisher,
+            metrics,
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            batch_rows_max=settings.outbox_batch_rows_max,
+        )
+        stop = asyncio.Event()
+        running = asyncio.create_task(relay.run(stop), name="relay")
+        running.add_done_callback(_tell_if_failed)
+        try:
+            yield relay
+        finally:
+            stop.set()
+            await asyncio.wait({running})
+
+
+def _tell_if_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("the relay ended by a fault", exc_info=task.exception())

@@ -1,0 +1,154 @@
+"""`consent-service catalogue check` and `load`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from consent_service.domain.errors import SeveralRefusals
+from consent_service.settings import Settings
+from consent_service.storage.database import open_database
+from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.catalogue_file import CatalogueFaults, CatalogueFile, read_catalogue, tell
+from consent_service.usecases.catalogue_plan import Action, Kind, PlannedChange, describe
+
+#: Whom the audit trail names for what an operator loads.
+ACTOR = "catalogue load"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The two commands and their arguments."""
+    parser = subparsers.add_parser("catalogue", help="check and load catalogue files")
+    commands = parser.add_subparsers(dest="catalogue_command", required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        help="say what is wrong in catalogue files, without a database",
+        description="Read catalogue files and name every fault by file, line and field. Needs no database.",
+    )
+    check.set_defaults(handler=run, needs_settings=False, dry_run=True)
+    load = commands.add_parser(
+        "load",
+        help="show what catalogue files change, then change it",
+        description="Bring catalogue files into the database: new controllers, sites and purposes, and a new "
+        "version of each purpose whose content differs. Loading a file again changes nothing; what a file "
+        "does not name stays as it is.",
+    )
+    load.add_argument("--dry-run", action="store_true", help="only show what would change")
+    load.set_defaults(handler=run, needs_settings=True)
+    for command in (check, load):
+        command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="catalogue files (YAML)")
+        command.add_argument("--sample", action="store_true", help="the sample catalogue of five firms")
+
+
+def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
+    """Exit code 0 when every file is in order, and loaded; 1 when one is not; 2 without any file."""
+    paths = [*arguments.files, *(sample_paths() if arguments.sample else ())]
+    if not paths:
+        print("consent-service: name at least one catalogue file, or --sample.", file=sys.stderr)
+        return 2
+    catalogues = read_files(paths)
+    if catalogues is None:
+        return 1
+    if settings is None:
+        for file in catalogues:
+            print(f"{file.name}: in order: {_contents(file)}.")
+        return 0
+    return asyncio.run(_load(settings, catalogues, dry_run=arguments.dry_run))
+
+
+def sample_paths() -> list[Path]:
+    """The catalogue files that ship with the service, by name."""
+    folder = Path(str(files("consent_service") / "samples"))
+    return sorted(folder.glob("*.yaml"))
+
+
+def read_files(paths: Sequence[Path]) -> list[CatalogueFile] | None:
+    """Every file's catalogue; None, with all faults told on the error stream, where one is not in order."""
+    catalogues: list[CatalogueFile] = []
+    for path in paths:
+        try:
+            catalogues.append(read_catalogue(path.read_bytes(), str(path)))
+        except CatalogueFaults as faults:
+            print(faults, file=sys.stderr)
+        except OSError as error:
+            print(f"{path}: {error.strerror}", file=sys.stderr)
+    if len(catalogues) < len(paths):
+        faulty = len(paths) - len(catalogues)
+        print(f"{faulty} of {len(paths)} files are not in order; nothing was changed.", file=sys.stderr)
+        return None
+    return catalogues
+
+
+async def _load(settings: Settings, catalogues: Sequence[CatalogueFile], *, dry_run: bool) -> int:
+    async with open_database(
+        settings.database_url,
+        connections_max=1,
+        statement_timeout_s=settings.statement_timeout_s,
+        lock_timeout_s=settings.lock_timeout_s,
+        name="consent-catalogue",
+    ) as database:
+        return await load_files(Catalogue(database), catalogues, dry_run=dry_run)
+
+
+async def load_files(
+    catalogue: Catalogue, catalogues: Sequence[CatalogueFile], *, dry_run: bool = False
+) -> int:
+    """Show, then load, one file after the other; stop at the first that is refused. Exit code as `run`'s."""
+    total: Counter[str] = Counter()
+    for number, file in enumerate(catalogues, 1):
+        step = f"[{number}/{len(catalogues)}] " if len(catalogues) > 1 else ""
+        print(f"{step}{file.name}: {file.entries.controller.legal_name}", flush=True)
+        changes = await catalogue.plan(file.entries)
+        _show(changes)
+        refusals = [refusal for change in changes for refusal in change.refusals]
+        if not refusals and not dry_run:
+            try:
+                changes = await catalogue.load(file.entries, ACTOR)
+            except SeveralRefusals as refused:
+                refusals = refused.refusals
+        if refusals:
+            for refusal in refusals:
+                print(tell(file.name, file.fault(refusal)), file=sys.stderr)
+            _close(f"Refused: {file.name}, and nothing of it was changed.", total, dry_run=dry_run)
+            return 1
+        total.update(_counted(changes))
+    files_loaded = f"{len(catalogues)} file{'s' if len(catalogues) > 1 else ''}"
+    _close(f"{'Looked at' if dry_run else 'Loaded'} {files_loaded}.", total, dry_run=dry_run)
+    return 0
+
+
+def _show(changes: Sequence[PlannedChange]) -> None:
+    """A line for each change; what stays as it is is only counted."""
+    told = [change for change in changes if change.action is not Action.UNCHANGED]
+    width = max((len(change.name) for change in told), default=0)
+    for change in told:
+        print(f"  {change.kind:<10}  {change.name:<{width}}  {describe(change)}")
+    if unchanged := len(changes) - len(told):
+        print(f"  {unchanged} unchanged")
+
+
+def _counted(changes: Sequence[PlannedChange]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for change in changes:
+        if change.kind is Kind.PURPOSE and change.action is Action.CHANGED:
+            counts["new version"] += 1
+        else:
+            counts[f"{change.action} {change.kind}"] += 1
+    return counts
+
+
+def _close(sentence: str, total: Counter[str], *, dry_run: bool) -> None:
+    counts = ", ".join(f"{number} {word}{'s' if number > 1 else ''}" for word, number in total.items())
+    print(
+        " ".join(filter(None, [sentence, f"{counts}." if counts else "", "Nothing was changed." * dry_run]))
+    )
+
+
+def _contents(file: CatalogueFile) -> str:
+    entries = file.entries
+    return f"{entries.controller.legal_name}, sites: {len(entries.sites)}, purposes: {len(entries.purposes)}"

@@ -1,0 +1,62 @@
+"""Where the service of a data folder is to be found while it runs: `running.json`, for other commands on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from consent_service.settings import Settings
+
+_FILE = "running.json"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A service that answers at `url`, and what development tokens for it are made from."""
+
+    pid: int
+    url: str
+    kafka_bootstrap: str | None
+    token_issuer: str
+    token_audience: str
+    development_key: str | None
+
+
+@contextmanager
+def announced(data_dir: Path, settings: Settings) -> Iterator[None]:
+    """Say in the data folder, readable by its owner alone, where this process serves; take it back at the end.
+
+    Requests may be sent at once; the first may have to wait for the service to accept.
+    """
+    path = data_dir / _FILE
+    running = Running(
+        pid=os.getpid(),
+        url=settings.public_url,
+        kafka_bootstrap=settings.kafka_bootstrap,
+        token_issuer=settings.token_issuer,
+        token_audience=settings.token_audience,
+        development_key=settings.development_key,
+    )
+    aside = path.with_suffix(".new")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(running))
+    aside.rename(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def find_running(data_dir: Path, pid: int) -> Running | None:
+    """What the process that holds the data folder says; None while it says nothing.
+
+    A file that another process left behind, killed before it could take it back, does not count.
+    """
+    try:
+        running = msgspec.json.decode((data_dir / _FILE).read_bytes(), type=Running)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return running if running.pid == pid else None

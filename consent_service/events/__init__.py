@@ -1,0 +1,1 @@
+"""The stream: outbox to Kafka, its encoding, and reading it back (docs/EVENTS.md)."""

@@ -1,0 +1,81 @@
+"""The application: every face's routes on one Litestar, within the envelope."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from consent_service.domain.errors import ConsentError
+from consent_service.http.auth import Tokens
+from consent_service.http.documentation import documentation_routes
+from consent_service.http.endpoint import Endpoint, Nowhere, internal, log_fault, problem_reply
+from consent_service.http.envelope import Envelope
+from consent_service.http.refusals import from_framework
+from consent_service.http.routes import OPERATIONS, by_path
+from consent_service.http.routing import Router
+from consent_service.http.services import Services
+
+_Request = Request[Any, Any, Any]
+
+
+def build_app(services: Services, *, public_url: str) -> Litestar:
+    """The ASGI application. Starting and stopping what `services` hold is the caller's."""
+    tokens = Tokens(
+        services.keys,
+        issuer=services.issuer,
+        audience=services.audience,
+        check_controller=services.catalogue.purposes,
+        now=services.now,
+    )
+    endpoints = {path: Endpoint(operations, services, tokens) for path, operations in by_path().items()}
+    router = Router(endpoints, Nowhere(tokens))
+    top_level = [path for path in endpoints if not path.startswith("/v1/")]
+    app = Litestar(
+        route_handlers=[
+            _raw("/v1", router, is_mount=True),
+            *(_raw(path, router) for path in top_level),
+            *documentation_routes(OPERATIONS, public_url),
+        ],
+        exception_handlers={
+            ConsentError: _refused,
+            HTTPException: _refused_by_framework,
+            Exception: _failed,
+        },
+        openapi_config=None,
+        request_max_body_size=services.limits.body_bytes_max,
+        logging_config=None,
+    )
+    app.asgi_handler = cast(Any, Envelope(app.asgi_handler, services.metrics, services.now))
+    return app
+
+
+def _raw(path: str, router: Router, *, is_mount: bool = False) -> ASGIRouteHandler:
+    prefix = path if is_mount else ""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path"] = prefix + scope["path"]
+        await router(cast(Any, scope), receive, send)
+
+    return ASGIRouteHandler(path, is_mount=is_mount, copy_scope=False)(answer)
+
+
+def _refused(request: _Request, refusal: ConsentError) -> Response[bytes]:
+    reply = problem_reply(refusal)
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    media_type = headers.pop("content-type")
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)
+
+
+def _refused_by_framework(request: _Request, error: HTTPException) -> Response[bytes]:
+    if error.status_code >= 500:
+        return _failed(request, error)
+    return _refused(request, from_framework(error))
+
+
+def _failed(request: _Request, error: Exception) -> Response[bytes]:
+    log_fault(error, cast(Any, request.scope))
+    return _refused(request, internal())

@@ -1,0 +1,190 @@
+"""One path's operations as a raw ASGI route: the order of refusals, the body's limits, what becomes of faults.
+
+Order (CORE 12): method, 401, 403, then 415, 413, and 400 with what follows in the handler. Raw, because a
+typed handler's own parsing takes `"1"` for 1 and a doubled member for one, and costs much of the throughput.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from consent_service.domain.errors import (
+    ConsentError,
+    InvalidRequest,
+    NotFound,
+    TooLarge,
+    UnsupportedMediaType,
+)
+from consent_service.http.auth import Principal, Tokens
+from consent_service.http.exchange import Call, Reply
+from consent_service.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from consent_service.http.operation import Operation
+from consent_service.http.problems import problem_body, problem_headers, status_of
+from consent_service.http.queries import read_query
+from consent_service.http.refusals import OtherMethods, TokenRefused
+from consent_service.http.services import Services
+from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_traceparent
+
+_log = logging.getLogger("consent_service.http")
+
+#: Headers that decide something: two of them would let two readers see two requests.
+_ONCE = frozenset({b"content-type", b"content-length", b"if-match", IDEMPOTENCY_KEY})
+_LENGTH_DIGITS_MAX = 18
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+class Answering(ABC):
+    """An application that always answers: with a reply, a refusal as a problem, or 500 that tells nothing."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        try:
+            reply = await self._reply(scope, receive)
+        except Disconnected:
+            return
+        except ConsentError as refusal:
+            reply = problem_reply(refusal)
+        except Exception as error:  # noqa: BLE001 (every caller gets an answer, whatever broke)
+            log_fault(error, scope)
+            reply = problem_reply(internal())
+        headers = [*reply.headers, (b"content-length", str(len(reply.body)).encode())]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+    @abstractmethod
+    async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply: ...
+
+    async def _principal(self, scope: AsgiScope, headers: dict[bytes, bytes]) -> Principal:
+        doubled = len(headers) != len(scope["headers"])
+        if doubled and sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
+            raise TokenRefused("There is more than one Authorization header.")
+        return await self._tokens.principal(headers.get(b"authorization"))
+
+
+class Nowhere(Answering):
+    """Paths that nothing stands under: 404, but only for those who may ask (CORE 12)."""
+
+    async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+        await self._principal(scope, dict(scope["headers"]))
+        raise NotFound("There is nothing at this path; /schema lists what there is.")
+
+
+class Endpoint(Answering):
+    """Answers every method of one path."""
+
+    def __init__(self, operations: Sequence[Operation], services: Services, tokens: Tokens) -> None:
+        super().__init__(tokens)
+        self._operations = {operation.method: operation for operation in operations}
+        self._queries = {operation.method: operation.query_names for operation in operations}
+        self._services = services
+        self._body_bytes_max = services.limits.body_bytes_max
+
+    async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+        method = scope["method"]
+        operation = self._operations.get(method)
+        if operation is None:
+            raise OtherMethods(self._operations)
+        headers = dict(scope["headers"])
+        principal = None
+        if operation.scope is not None:
+            principal = await self._principal(scope, headers)
+            principal.check_scope(operation.scope)
+        if len(headers) != len(scope["headers"]):
+            _refuse_doubled(scope)
+        body = b""
+        if operation.body is not None:
+            body = await self._read_body(headers, receive)
+        raw_query = scope["query_string"]
+        call = Call(
+            method=method,
+            target=scope["path"].encode() + b"?" + raw_query,
+            parameters=scope["path_params"],
+            query=read_query(raw_query, self._queries[method]),
+            headers=headers,
+            principal=principal,
+            body=body,
+            traceparent=read_traceparent(headers.get(b"traceparent")),
+        )
+        return await operation.handler(call, self._services)
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: AsgiReceive) -> bytes:
+        """Raises UnsupportedMediaType, then TooLarge: by the announced length, or else by what comes."""
+        kind = headers.get(b"content-type")
+        if kind is not None:
+            _check_kind(kind, headers.get(b"content-encoding"))
+        announced = headers.get(b"content-length", b"0")
+        if (
+            not announced.isdigit()
+            or len(announced) > _LENGTH_DIGITS_MAX
+            or int(announced) > self._body_bytes_max
+        ):
+            raise self._too_large()
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            part: bytes = message.get("body", b"")
+            body += part
+            if len(body) > self._body_bytes_max:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                break
+        if body and kind is None:
+            raise _not_json()
+        return body
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is larger than {self._body_bytes_max} bytes.")
+
+
+def _check_kind(content_type: bytes, content_encoding: bytes | None) -> None:
+    if content_encoding not in (None, b"identity"):
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+    if content_type == b"application/json":
+        return
+    kind, _, rest = content_type.partition(b";")
+    parameter = rest.strip().lower().replace(b'"', b"")
+    if kind.strip().lower() != b"application/json" or parameter not in (b"", b"charset=utf-8"):
+        raise _not_json()
+
+
+def _not_json() -> UnsupportedMediaType:
+    return UnsupportedMediaType("Send `Content-Type: application/json`, in UTF-8.")
+
+
+def _refuse_doubled(scope: AsgiScope) -> None:
+    seen: set[bytes] = set()
+    for name, _ in scope["headers"]:
+        if name in _ONCE and name in seen:
+            raise InvalidRequest("The header is given twice.", parameter=name.decode().title())
+        seen.add(name)
+
+
+def problem_reply(refusal: ConsentError) -> Reply:
+    return Reply(status_of(refusal), problem_body(refusal), problem_headers(refusal))
+
+
+def internal() -> ConsentError:
+    """What a caller learns of a fault of ours: that there was one."""
+    return ConsentError("The service failed; its log tells more under this answer's X-Request-Id.")
+
+
+def log_fault(error: BaseException, scope: AsgiScope) -> None:
+    """Where it happened and what kind, without the message: a driver's may quote a person's data."""
+    _log.error(
+        "request failed: %s %s request_id=%s %s\n%s",
+        scope.get("method", "-"),
+        scope.get("path_template", "-"),
+        scope.get(REQUEST_ID, "-"),
+        type(error).__name__,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )

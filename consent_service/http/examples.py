@@ -1,0 +1,117 @@
+"""Examples for the documentation: one reader of a newsletter, from the grant to what consumers are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SUBJECT_ID = "0198c5a2-7d10-7c3e-9a41-5b0f4d2e8a67"
+RECORD_ID = "0198c5a2-7d3b-7f02-8e15-2c9d6a7b4f31"
+IDENTIFIER_ID = "0198c5a2-7d0e-7a19-b3c4-8f1e2d3c4b5a"
+
+IDENTIFIERS: dict[str, Any] = {"identifiers": [{"type": "email", "value": "kari.nordmann@example.no"}]}
+SUBJECT: dict[str, Any] = {"subject_id": SUBJECT_ID, "created": True}
+FOUND: dict[str, Any] = {"subject_id": SUBJECT_ID}
+LINKED: dict[str, Any] = {"items": [{"identifier_id": IDENTIFIER_ID, "type": "email"}]}
+IDENTIFIER_PAGE: dict[str, Any] = {
+    "items": [
+        {
+            "identifier_id": IDENTIFIER_ID,
+            "type": "email",
+            "value": "kari.nordmann@example.no",
+            "linked_at": "2026-03-02T09:15:00.120000Z",
+        }
+    ],
+    "next": None,
+}
+
+COMMAND: dict[str, Any] = {"version": 1, "language": "nb", "channel": "web", "source": "footer-form"}
+PERMISSION: dict[str, Any] = {
+    "allowed": True,
+    "reason": "given",
+    "status": "given",
+    "version": 1,
+    "until": None,
+}
+RECORD: dict[str, Any] = {
+    "record_id": RECORD_ID,
+    "subject_id": SUBJECT_ID,
+    "purpose": "nyhetsbrev",
+    "version": 1,
+    "sequence": 1,
+    "command": "grant",
+    "status": "given",
+    "recorded_at": "2026-03-02T09:15:00.123456Z",
+    "occurred_at": None,
+    "effective_at": "2026-03-02T09:15:00.123456Z",
+    "until": None,
+    "language": "nb",
+    "notice_hash": "6f1f2a0c9d4b8e7a5c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b",
+    "channel": "web",
+    "source": "footer-form",
+    "preferences": None,
+    "permission": PERMISSION,
+    "superseded": False,
+    "cause": None,
+    "choice_id": None,
+    "actor": "web-shop",
+    "record_hash": "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
+    "previous_hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+}
+RECORDED: dict[str, Any] = {"record": RECORD, "permission": PERMISSION}
+RECORD_WITH_EVIDENCE: dict[str, Any] = {**RECORD, "evidence": {"form": "footer", "ticket": "4711"}}
+RECORD_PAGE: dict[str, Any] = {"items": [RECORD], "next": None}
+DECISIONS: dict[str, Any] = {
+    "subject": IDENTIFIERS,
+    "decisions": [
+        {"purpose": "matomo", "command": "grant", "version": 1, "channel": "web"},
+        {"purpose": "facebook-piksel", "command": "refuse", "channel": "web"},
+    ],
+}
+DECISIONS_ANSWER: dict[str, Any] = {"subject_id": SUBJECT_ID, "created": True, "records": [RECORDED]}
+
+QUERIES: dict[str, Any] = {
+    "queries": [
+        {"subject_id": SUBJECT_ID, "purpose": "nyhetsbrev"},
+        {"identifier": {"type": "email", "value": "ola@example.no"}, "purpose": "nyhetsbrev"},
+    ]
+}
+ANSWERS: dict[str, Any] = {
+    "answers": [
+        {"subject_id": SUBJECT_ID, "purpose": "nyhetsbrev", **PERMISSION},
+        {
+            "subject_id": None,
+            "purpose": "nyhetsbrev",
+            "allowed": False,
+            "reason": "no_record",
+            "status": "unknown",
+            "version": 1,
+            "until": None,
+        },
+    ]
+}
+SUBJECT_STATE: dict[str, Any] = {
+    "subject_id": SUBJECT_ID,
+    "consents": [
+        {
+            "purpose": "nyhetsbrev",
+            "status": "given",
+            "version": 1,
+            "since": "2026-03-02T09:15:00.123456Z",
+            "record_id": RECORD_ID,
+            "permission": PERMISSION,
+            "preferences": None,
+        }
+    ],
+}
+
+PURPOSE_INPUT: dict[str, Any] = {
+    "change": "material",
+    "legal_bases": ["consent"],
+    "notices": {
+        "nb": {"name": "Nyhetsbrev", "description": "Vi sender deg nyheter på e-post."},
+        "en": {"name": "Newsletter", "description": "We send you news by e-mail."},
+    },
+    "recipients": [{"slug": "brevo", "name": "Brevo", "role": "processor"}],
+    "renew_after": "P3Y",
+    "confirmation": "double_opt_in",
+}

@@ -1,0 +1,67 @@
+"""Refusals that only HTTP knows: they bring headers along; and what the framework's own exceptions mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from litestar.exceptions import HTTPException
+
+from consent_service.domain.errors import (
+    ConsentError,
+    InsufficientScope,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+
+_CHALLENGE = 'Bearer realm="consent-service"'
+
+
+class TokenMissing(Unauthenticated):
+    """No bearer token came: the challenge names no error (RFC 6750 section 3.1)."""
+
+    headers: ClassVar[dict[str, str]] = {"www-authenticate": _CHALLENGE}
+
+    def __init__(self) -> None:
+        super().__init__("Send a token: `Authorization: Bearer <token>`.")
+
+
+class TokenRefused(Unauthenticated):
+    """The token is not valid. `detail` says why, never what the token holds."""
+
+    headers: ClassVar[dict[str, str]] = {"www-authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+
+
+class ScopeMissing(InsufficientScope):
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The token lacks the scope `{scope}`.")
+        self.headers = {"www-authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'}
+
+
+class OtherMethods(MethodNotAllowed):
+    def __init__(self, methods: Iterable[str]) -> None:
+        allowed = ", ".join(sorted(methods))
+        super().__init__(f"This path knows: {allowed}.")
+        self.headers = {"allow": allowed}
+
+
+def from_framework(error: HTTPException) -> ConsentError:
+    """What an exception of Litestar's own means; its words are left out, since they may quote the request."""
+    match error.status_code:
+        case 400:
+            return InvalidRequest("The request is not well-formed; /schema describes what is.")
+        case 404:
+            return NotFound("There is nothing at this path; /schema lists what there is.")
+        case 405:
+            allowed = (error.headers or {}).get("allow", "")
+            return OtherMethods(method.strip() for method in allowed.split(",") if method.strip())
+        case 413:
+            return TooLarge("The request is too large.")
+        case 415:
+            return UnsupportedMediaType("Send `Content-Type: application/json`.")
+        case _:
+            return ConsentError("The request could not be answered.")

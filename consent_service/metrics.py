@@ -1,0 +1,53 @@
+"""Every metric's name and labels in one place (Prometheus). Labels are closed vocabularies: never a person's data."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One object a process, handed to whoever counts; `registry` is what `/metrics` shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "consent_requests_total",
+            "Answered requests.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "consent_request_seconds",
+            "Time from a request's head to its answer, in seconds.",
+            ("method", "route"),
+            buckets=_LATENCY_S,
+            registry=self.registry,
+        )
+        self.records = Counter(
+            "consent_records_total", "Records appended to the ledger.", ("command",), registry=self.registry
+        )
+        self.batch_rows = Histogram(
+            "consent_batch_rows",
+            "Submissions that committed together.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
+        )
+        self.queued_rows = Gauge(
+            "consent_queued_rows", "Commands that wait for the ledger's writers.", registry=self.registry
+        )
+        self.published = Counter(
+            "consent_published_total", "Events that Kafka has acknowledged.", ("kind",), registry=self.registry
+        )
+        self.publish_failures = Counter(
+            "consent_publish_failures_total", "Batches that Kafka did not take.", registry=self.registry
+        )
+        self.outbox_rows = Gauge(
+            "consent_outbox_rows", "Events that wait for Kafka.", registry=self.registry
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "consent_outbox_oldest_seconds",
+            "Age of the oldest event that waits for Kafka, in seconds.",
+            registry=self.registry,
+        )

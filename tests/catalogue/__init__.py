@@ -1,0 +1,1 @@
+"""The catalogue: its files, its rules, its publication."""

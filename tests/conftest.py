@@ -1,0 +1,36 @@
+"""One PostgreSQL and one Kafka for the whole run, started when the first test asks; a fresh database for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from consent_service.embedded import KafkaServer, PostgresServer
+from tests.databases import TestDatabase, copy_template, drop, make_template
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
+    """A real PostgreSQL 18; without fsync, since a test's data is for one run."""
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    async with PostgresServer(folder, fsync=False) as server:
+        await make_template(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaServer]:
+    """A real Apache Kafka 4.1."""
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    async with KafkaServer(folder) as server:
+        yield server
+
+
+@pytest.fixture
+async def database(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
+    """A migrated, empty database of this test's own."""
+    fresh = await copy_template(postgres)
+    yield fresh
+    await drop(postgres, fresh)

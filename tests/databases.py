@@ -1,0 +1,55 @@
+"""A migrated database for each test that asks for one, copied from a template in a few hundredths of a second."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import asyncpg
+
+from consent_service.embedded import PostgresServer
+from consent_service.storage.preparation import ROLES, migrate, prepare
+
+TEMPLATE = "consent_template"
+_number = itertools.count(1)
+
+
+class TestDatabase:
+    """One database; `url(role)` for each role of the service, or for the superuser `postgres`."""
+
+    __test__ = False
+
+    def __init__(self, server: PostgresServer, name: str) -> None:
+        self._server = server
+        self.name = name
+
+    def url(self, role: str = "consent_service") -> str:
+        return self._server.url(role, self.name)
+
+    async def connect(self, role: str = "postgres") -> asyncpg.Connection:
+        """A connection of its own; the caller closes it."""
+        return await asyncpg.connect(self.url(role))
+
+
+async def make_template(server: PostgresServer) -> None:
+    """Roles with passwords, and a migrated database to copy from."""
+    await prepare(server.url(), TEMPLATE, {role: server.password(role) for role in ROLES})
+    await migrate(server.url("consent_owner", TEMPLATE))
+
+
+async def copy_template(server: PostgresServer) -> TestDatabase:
+    name = f"test_{os.getpid()}_{next(_number)}"
+    await _run(server, f"create database {name} template {TEMPLATE} owner consent_owner")
+    return TestDatabase(server, name)
+
+
+async def drop(server: PostgresServer, database: TestDatabase) -> None:
+    await _run(server, f"drop database {database.name} with (force)")
+
+
+async def _run(server: PostgresServer, statement: str) -> None:
+    connection = await asyncpg.connect(server.url())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

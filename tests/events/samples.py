@@ -1,0 +1,138 @@
+"""Events whose defaults let a test say only what matters; and the cases of the golden bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.changes import ConsentChange, PurposePublished, published
+from consent_service.domain.purposes import Recipient
+from consent_service.domain.records import Preferences
+from consent_service.domain.values import Basis, Cause, Command, Reason, Status
+from tests.builders import a_purpose, a_version, day
+
+ANNA = UUID("0198f3a2-7c11-7000-8000-00000000a11a")
+RECORD = UUID("0198f3a2-7c12-7000-8000-000000000001")
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def a_change(**fields: Any) -> ConsentChange:
+    """Anna's grant of version 1 of Ansettr's newsletter, her first record."""
+    return ConsentChange(
+        **{
+            "record_id": RECORD,
+            "controller": "ansettr",
+            "subject_id": ANNA,
+            "sequence": 1,
+            "purpose": "nyhetsbrev",
+            "command": Command.GRANT,
+            "status": Status.GIVEN,
+            "allowed": True,
+            "reason": Reason.GIVEN,
+            "until": None,
+            "version": 1,
+            "standing_version": 1,
+            "governing_version": 1,
+            "legal_bases": (Basis.CONSENT,),
+            "preferences": None,
+            "source": None,
+            "recorded_at": day(1),
+            "occurred_at": None,
+            "effective_at": day(1),
+            "cause": None,
+            "superseded": False,
+            "replayed": False,
+            "ledger_epoch": 1,
+            **fields,
+        }
+    )
+
+
+def a_restriction() -> ConsentChange:
+    """Of the person as a whole: no purpose, and nothing that belongs to one (R13)."""
+    return a_change(
+        sequence=4,
+        command=Command.RESTRICT,
+        **dict.fromkeys(
+            ("purpose", "status", "allowed", "reason", "version", "standing_version", "governing_version")
+        ),
+        legal_bases=(),
+    )
+
+
+def a_published_purpose() -> PurposePublished:
+    """Version 2, material, is published while version 1 is in effect."""
+    first = a_version(
+        1, renew_after="P3Y", recipients=(Recipient("brevo", "Brevo", "processor", deadline="PT15M"),)
+    )
+    second = a_version(2, legal_bases="consent legitimate_interests", double_opt_in=True)
+    return published(a_purpose(first, msgspec.structs.replace(second, published_at=day(30))), ledger_epoch=1)
+
+
+#: Name, event, traceparent. A case is never changed, since what was published once must be read for ever.
+GOLDEN: tuple[tuple[str, ConsentChange | PurposePublished, str | None], ...] = (
+    ("a first grant", a_change(), None),
+    (
+        "a renewal with everything it can carry",
+        a_change(
+            sequence=2,
+            command=Command.GRANT,
+            status=Status.RENEWED,
+            reason=Reason.RENEWED,
+            until=day(1097.5),
+            legal_bases=(Basis.CONSENT, Basis.LEGITIMATE_INTERESTS),
+            preferences=Preferences(channels=("email", "sms"), topics=("jobs",), frequency="weekly"),
+            source="brevo",
+            occurred_at=day(1.25),
+            effective_at=day(1.25),
+            recorded_at=day(2.000001),
+            replayed=True,
+            ledger_epoch=3,
+        ),
+        TRACEPARENT,
+    ),
+    (
+        "a withdrawal",
+        a_change(
+            sequence=3,
+            command=Command.WITHDRAW,
+            status=Status.WITHDRAWN,
+            allowed=False,
+            reason=Reason.WITHDRAWN,
+            recorded_at=day(3),
+            effective_at=day(3),
+        ),
+        None,
+    ),
+    ("a restriction of the whole person", a_restriction(), None),
+    (
+        "an older grant that changed nothing",
+        a_change(
+            sequence=5,
+            status=Status.WITHDRAWN,
+            allowed=False,
+            reason=Reason.WITHDRAWN,
+            standing_version=2,
+            governing_version=2,
+            superseded=True,
+            occurred_at=day(-3),
+            effective_at=day(-3),
+        ),
+        None,
+    ),
+    (
+        "an invalidation by an authority",
+        a_change(
+            sequence=6,
+            command=Command.INVALIDATE,
+            status=Status.INVALIDATED,
+            allowed=False,
+            reason=Reason.INVALIDATED,
+            cause=Cause.AUTHORITY,
+        ),
+        None,
+    ),
+    ("a purpose with a version to come", a_published_purpose(), None),
+)

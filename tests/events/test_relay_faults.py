@@ -1,0 +1,271 @@
+"""Whatever goes wrong between ledger and topic: nothing is lost or skipped, nobody's order breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from consent_service.domain.partitions import SHARD_GROUPS, group_of, shard_of, subject_hash
+from consent_service.embedded import KafkaServer
+from consent_service.embedded.ports import free_port
+from consent_service.events.consume import read_change
+from consent_service.events.encode import Message
+from consent_service.events.kafka import Publisher, PublishingFailed
+from consent_service.events.relay import Relay
+from consent_service.metrics import Metrics
+from tests.databases import TestDatabase
+from tests.events.streams import (
+    Stream,
+    a_record,
+    administrator,
+    by_subject,
+    eventually,
+    opened,
+    subject,
+    without_repetition,
+)
+
+HOLDERS = "select string_agg(holder, ' ' order by shard_group) from relay_leases"
+
+
+async def sequences(stream: Stream) -> dict[int, list[int]]:
+    """By subject's number, the sequences in the order in which they lie on the topic."""
+    changes = [read_change(message).change for message in await stream.messages(stream.changes)]
+    return {subject_id.int & 0xFFFF: found for subject_id, found in by_subject(changes).items()}
+
+
+async def test_R30_two_relays_share_the_groups_and_break_nobodys_order(stream: Stream) -> None:
+    await stream.run(
+        "update relay_leases set holder = case when shard_group < 4 then 'two' else 'one' end, "
+        "expires_at = now() + interval '9 seconds'"
+    )
+
+    async with stream.relay("two") as two:
+        async with stream.relay("one") as one:
+            for sequence in range(1, 11):
+                await stream.append([a_record(number, sequence) for number in range(50)])
+                one.wake()
+                two.wake()
+            await stream.drained()
+            assert await stream.run(HOLDERS) == "two two two two one one one one"
+        for sequence in range(11, 14):
+            await stream.append([a_record(number, sequence) for number in range(50)])
+        await stream.drained()
+        assert await stream.run(HOLDERS) == " ".join(["two"] * SHARD_GROUPS)
+
+    assert await sequences(stream) == {number: list(range(1, 14)) for number in range(50)}
+    assert await stream.run(HOLDERS) is None
+
+
+async def test_R30_what_another_relay_holds_is_left_alone_until_its_lease_expires(stream: Stream) -> None:
+    dead = group_of(shard_of(subject_hash(subject(1))))
+    living = next(n for n in range(2, 99) if group_of(shard_of(subject_hash(subject(n)))) != dead)
+    await stream.run(
+        "update relay_leases set holder = 'dead', expires_at = now() + interval '1 second' "
+        "where shard_group = $1",
+        dead,
+    )
+    await stream.append([a_record(1, 1), a_record(living, 1)])
+
+    async with stream.relay() as relay:
+
+        async def one_left() -> bool:
+            return bool(await stream.run("select count(*) = 1 from outbox where kind = 'record'"))
+
+        await eventually(one_left)
+        assert set(await sequences(stream)) == {living}
+        relay.wake()
+        await stream.drained()
+
+    assert set(await sequences(stream)) == {1, living}
+    assert await stream.run("select epoch from relay_leases where shard_group = $1", dead) == 1
+
+
+async def test_what_was_acknowledged_but_not_deleted_comes_again_under_the_same_id(stream: Stream) -> None:
+    await stream.append([a_record(1, 1), a_record(1, 2)])
+    await stream.run("revoke delete on outbox from consent_relay")
+
+    async with stream.relay("killed"):
+
+        async def published() -> bool:
+            return len(await stream.messages(stream.changes)) >= 2
+
+        await eventually(published)
+    await stream.run("grant delete on outbox to consent_relay")
+    async with stream.relay("restarted"):
+        await stream.drained()
+
+    events = [read_change(message) for message in await stream.messages(stream.changes)]
+    assert len(events) > 2
+    assert {event.event_id for event in events} == {str(a_record(1, n).record_id) for n in (1, 2)}
+    assert without_repetition([event.change.sequence for event in events]) == [1, 2]
+
+
+async def test_R25_a_broker_that_starts_late_gets_everything(
+    database: TestDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    broker = KafkaServer(tmp_path, port=port)
+    stream = Stream(database, f"127.0.0.1:{port}")
+    await stream.prepare()
+    await stream.append([a_record(1, 1), a_record(2, 1)])
+
+    with caplog.at_level(logging.INFO, "consent_service"):
+        async with stream.relay() as relay:
+
+            async def tried_often() -> bool:
+                return (stream.metrics.registry.get_sample_value("consent_publish_failures_total") or 0) >= 3
+
+            await eventually(tried_often)
+            assert relay.failing
+            async with broker:
+                await stream.append([a_record(1, 2)])
+                await stream.drained()
+                assert not relay.failing
+                assert await sequences(stream) == {1: [1, 2], 2: [1]}
+                await relay_stands_a_frozen_broker(stream, broker)
+
+    lines = [
+        record.getMessage() for record in caplog.records if record.name.startswith("consent_service.events")
+    ]
+    assert lines.count("publishing stands still") == 2
+    assert lines.count("publishing goes on") == 2
+
+
+async def relay_stands_a_frozen_broker(stream: Stream, broker: KafkaServer) -> None:
+    """aiokafka alone would wait for ever, and deliver what it held behind what came later."""
+    before = stream.metrics.registry.get_sample_value("consent_publish_failures_total") or 0
+    broker.pause()
+    await stream.append([a_record(1, 3), a_record(2, 2)])
+
+    async def given_up() -> bool:
+        return (stream.metrics.registry.get_sample_value("consent_publish_failures_total") or 0) > before
+
+    await eventually(given_up)
+    await stream.append([a_record(1, 4)])
+    broker.resume()
+    await stream.drained()
+    found = await sequences(stream)
+    assert without_repetition(found[1]) == [1, 2, 3, 4]
+    assert without_repetition(found[2]) == [1, 2]
+
+
+async def test_a_topic_that_was_deleted_is_made_again(stream: Stream) -> None:
+    await stream.append([a_record(1, 1)])
+    async with stream.relay() as relay:
+        await stream.drained()
+        await stream.delete_topic(stream.changes)
+
+        await stream.append([a_record(1, 2), a_record(2, 1)])
+        relay.wake()
+        await stream.drained()
+
+    found = await sequences(stream)
+    assert without_repetition(found[1]) == [2]
+    assert without_repetition(found[2]) == [1]
+    assert (await stream.topic_settings(stream.changes))["retention.ms"] == str(30 * 86_400_000)
+
+
+async def test_a_broker_that_refuses_holds_everything_back_and_nothing_is_lost(stream: Stream) -> None:
+    await stream.append([a_record(1, 1)])
+    async with stream.relay() as relay:
+        await stream.drained()
+        await stream.set_topic(stream.changes, {"max.message.bytes": "10"})
+        await stream.append([a_record(1, sequence) for sequence in range(2, 6)])
+
+        async def stands_still() -> bool:
+            return relay.failing
+
+        await eventually(stands_still)
+        await stream.set_topic(stream.changes, {"max.message.bytes": "1048588"})
+        await stream.drained()
+
+    assert without_repetition((await sequences(stream))[1]) == [1, 2, 3, 4, 5]
+
+
+async def test_a_relay_whose_connections_are_cut_goes_on(stream: Stream) -> None:
+    async with stream.relay() as relay:
+        for sequence in range(1, 8):
+            await stream.append([a_record(number, sequence) for number in range(10)])
+            relay.wake()
+            await stream.run(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+                "where usename = 'consent_relay' and datname = current_database()"
+            )
+        await stream.drained()
+
+    found = await sequences(stream)
+    assert {n: without_repetition(got) for n, got in found.items()} == {
+        n: list(range(1, 8)) for n in range(10)
+    }
+
+
+async def test_a_row_that_points_at_nothing_stops_its_subject_alone(
+    stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stream.append([a_record(1, 1), a_record(2, 1)])
+    await stream.run(
+        "insert into outbox (kind, controller, subject_id, sequence, shard) "
+        "select 'record', controller, subject_id, 2, shard from outbox where subject_id = $1",
+        subject(1),
+    )
+    await stream.append([a_record(1, 3), a_record(2, 2)])
+
+    async with stream.relay() as relay:
+
+        async def others_are_through() -> bool:
+            return bool(await stream.run("select count(*) = 2 from outbox"))
+
+        await eventually(others_are_through)
+        assert await sequences(stream) == {1: [1], 2: [1, 2]}
+        await stream.append_only([a_record(1, 2)])
+        relay.wake()
+        await stream.drained()
+
+    assert await sequences(stream) == {1: [1, 2, 3], 2: [1, 2]}
+    assert [r.getMessage() for r in caplog.records].count(
+        "an event cannot be read; what follows it waits"
+    ) == 1
+
+
+async def test_a_relay_may_be_stopped_before_it_starts_and_twice(stream: Stream) -> None:
+    await stream.append([a_record(1, 1)])
+    stop = asyncio.Event()
+    stop.set()
+    async with opened(stream.database, "consent_relay") as pool:
+        relay = Relay(pool, Publisher(stream.bootstrap), Metrics(), holder="one")
+        await relay.run(stop)
+        assert await stream.run("select count(*) from outbox where kind = 'record'") == 1
+
+        stop.clear()
+        running = asyncio.create_task(relay.run(stop))
+        await stream.drained()
+        stop.set()
+        stop.set()
+        await asyncio.wait_for(running, 3)
+
+    assert await stream.run(HOLDERS) is None
+
+
+async def test_what_does_not_fit_into_a_batch_waits_for_the_next(stream: Stream) -> None:
+    publisher = Publisher(stream.bootstrap)
+    large = [Message(stream.purposes, b"key", bytes(300_000), (), 0) for _ in range(3)]
+    try:
+        await publisher.prepare({stream.purposes})
+        first = await publisher.send(large)
+        second = await publisher.send(large[1:])
+    finally:
+        await publisher.close()
+
+    assert (first.acknowledged, first.failure) == ((0,), None)
+    assert (second.acknowledged, second.failure) == ((0,), None)
+
+
+async def test_a_publisher_that_is_not_connected_says_so(stream: Stream) -> None:
+    with pytest.raises(PublishingFailed):
+        await Publisher(stream.bootstrap).send([Message(stream.changes, b"key", b"value", (), 0)])
+    async with administrator(stream.bootstrap) as admin:
+        assert stream.changes not in await admin.list_topics()

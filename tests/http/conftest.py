@@ -1,0 +1,137 @@
+"""The whole application on a real PostgreSQL, called through ASGI without a socket; a database for each file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from consent_service.app import ServiceHealth
+from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry
+from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeText, Offer
+from consent_service.domain.values import Basis
+from consent_service.embedded import PostgresServer
+from consent_service.http.application import build_app
+from consent_service.http.services import Services
+from consent_service.metrics import Metrics
+from consent_service.storage.database import open_database
+from consent_service.storage.keyring import Keyring
+from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.ledger import Ledger
+from consent_service.usecases.permissions import Permissions
+from consent_service.usecases.records import Records
+from consent_service.usecases.subjects import Subjects
+from tests.databases import TestDatabase, copy_template, drop
+from tests.http.issuers import AUDIENCE, ISSUER, Issuer
+
+NOTICES = {
+    "nb": NoticeText(name="Nyhetsbrev", description="Vi sender deg nyheter på e-post."),
+    "en": NoticeText(name="Newsletter", description="We send you news by e-mail."),
+}
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
+
+
+def purpose(slug: str, *bases: Basis, **content: Any) -> PurposeEntry:
+    return PurposeEntry(slug=slug, legal_bases=bases, notices=NOTICES, **content)
+
+
+PURPOSES = (
+    purpose(
+        "newsletter", Basis.CONSENT, preferences=Offer(channels=("email", "sms"), topics=("jobs", "news"))
+    ),
+    purpose("hr-hub", Basis.CONSENT, confirmation=Confirmation.DOUBLE_OPT_IN),
+    purpose("analytics", Basis.LEGITIMATE_INTERESTS, ask_again_after=AskAgainAfter(refused="P30D")),
+    purpose("contract", Basis.CONTRACT),
+    purpose("pixel"),
+    purpose("old", Basis.CONSENT, retired=True),
+)
+
+
+class Api:
+    """Calls the application as a system would; a token with every scope unless told otherwise."""
+
+    def __init__(self, client: httpx.AsyncClient, issuer: Issuer, database: TestDatabase) -> None:
+        self.client = client
+        self.issuer = issuer
+        self.database = database
+        self._visitors = 0
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        controller: str = "ansettr",
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        bearer = token or self.issuer.sign(controller=controller)
+        sent = {"authorization": f"Bearer {bearer}", **(headers or {})}
+        if isinstance(body, bytes):
+            options["content"] = body
+            sent.setdefault("content-type", "application/json")
+        elif body is not None:
+            options["json"] = body
+        return await self.client.request(method, path, headers=sent, **options)
+
+    def somebody(self) -> dict[str, str]:
+        """An identifier that nobody has yet."""
+        self._visitors += 1
+        return {"type": "visitor", "value": f"visitor-{self._visitors:020d}"}
+
+    async def person(self, controller: str = "ansettr") -> str:
+        """A new person's id."""
+        answer = await self("POST", "/v1/subjects", {"identifiers": [self.somebody()]}, controller=controller)
+        assert answer.status_code == 201, answer.text
+        subject_id: str = answer.json()["subject_id"]
+        return subject_id
+
+    async def says(self, subject_id: str, purpose: str, command: str, **body: Any) -> httpx.Response:
+        """One command; `grant` and `request` name version 1."""
+        if command in ("grant", "request"):
+            body.setdefault("version", 1)
+        return await self("POST", f"/v1/subjects/{subject_id}/consents/{purpose}/{command}", body)
+
+
+@asynccontextmanager
+async def running_api(postgres: PostgresServer, **limits: Any) -> AsyncIterator[Api]:
+    """An application on a database of its own, with two controllers that have the same purposes."""
+    issuer = Issuer()
+    fresh = await copy_template(postgres)
+    keyring = Keyring({"l1": bytes(32)}, {"s1": bytes(range(32))})
+    async with open_database(
+        fresh.url(), connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
+    ) as database:
+        catalogue = Catalogue(database)
+        for controller in ("ansettr", "sonh"):
+            entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
+            await catalogue.load(CatalogueEntries(controller=entry, purposes=PURPOSES), "test")
+        ledger = Ledger(database, catalogue, keyring, metrics=Metrics(), **limits)
+        services = Services(
+            ledger=ledger,
+            permissions=Permissions(database, catalogue, keyring),
+            subjects=Subjects(database, catalogue, keyring),
+            records=Records(database, keyring),
+            catalogue=catalogue,
+            keys=await issuer.keys(),
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            health=ServiceHealth(database, None),
+            metrics=Metrics(),
+        )
+        transport = httpx.ASGITransport(app=build_app(services, public_url="http://consent.example"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+            yield Api(client, issuer, fresh)
+        await ledger.close()
+    await drop(postgres, fresh)
+
+
+@pytest.fixture(scope="module")
+async def api(postgres: PostgresServer) -> AsyncIterator[Api]:
+    async with running_api(postgres) as running:
+        yield running

@@ -1,0 +1,139 @@
+"""A superuser at work on the ledger, with the append-only triggers out of the way; and a ledger that is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from consent_service.domain.encoding import commitment, genesis_hash, record_hash
+from consent_service.domain.records import Preferences, Record
+from consent_service.domain.values import Channel, Command
+from consent_service.storage.database import _set_up
+from consent_service.storage.ledger import insert_records
+from consent_service.storage.records import record_from_row
+from consent_service.usecases.batches import key_place
+from tests.databases import TestDatabase
+from tests.usecases.recording import KEYRING, Room, a_command, known, open_room, someone
+
+COLUMNS = ", ".join(Record.__struct_fields__)
+
+
+async def tell_annas_story(room: Room) -> UUID:
+    """Four records: two of the newsletter, an objection between them, and preferences last."""
+    first = await room.says(
+        someone("anna"),
+        a_command(
+            language="nb",
+            source="kampanje",
+            evidence=b'{"form": "f-1"}',
+            preferences=Preferences(topics=("jobs",)),
+        ),
+    )
+    anna = known(first.subject_id)
+    room.clock.forward(days=1)
+    await room.says(anna, a_command("object", "rekruttering"))
+    room.clock.forward(days=1)
+    await room.says(anna, a_command(source="kampanje"))
+    room.clock.forward(days=1)
+    await room.says(anna, a_command("prefer", preferences=Preferences(topics=("jobs", "news"))))
+    return first.subject_id
+
+
+@asynccontextmanager
+async def superuser(database: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for which no trigger fires and no foreign key is looked at."""
+    connection = await database.connect()
+    await _set_up(connection)
+    await connection.execute("set session_replication_role = replica")
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def tamper(database: TestDatabase, *statements: str) -> None:
+    """Each statement must change something, or the test would show nothing."""
+    async with superuser(database) as connection:
+        for statement in statements:
+            assert not (await connection.execute(statement)).endswith(" 0"), statement
+
+
+async def chain(connection: asyncpg.Connection, subject_id: UUID) -> list[Record]:
+    rows = await connection.fetch(
+        f"select {COLUMNS} from records where subject_id = $1 order by sequence", subject_id
+    )
+    return [record_from_row(tuple(row)) for row in rows]
+
+
+async def rewrite(connection: asyncpg.Connection, subject_id: UUID, sequence: int, **fields: Any) -> None:
+    """Change a record and its own hash with it, as somebody does who has read how it is computed."""
+    record = (await chain(connection, subject_id))[sequence - 1]
+    await replace(connection, msgspec.structs.replace(record, **fields))
+
+
+async def replace(connection: asyncpg.Connection, record: Record) -> None:
+    """Put this record in the place of the one that stands there, with a hash that fits."""
+    await connection.execute(
+        "delete from records where subject_id = $1 and sequence = $2", record.subject_id, record.sequence
+    )
+    await insert_records(connection, [msgspec.structs.replace(record, record_hash=record_hash(record))])
+
+
+async def move_head(connection: asyncpg.Connection, subject_id: UUID) -> None:
+    """Forge a head that fits the records that are there."""
+    last = (await chain(connection, subject_id))[-1]
+    await connection.execute(
+        "update subjects set last_sequence = $2, last_hash = $3, last_recorded_at = $4 where subject_id = $1",
+        subject_id,
+        last.sequence,
+        last.record_hash,
+        last.recorded_at,
+    )
+
+
+async def open_key(connection: asyncpg.Connection, subject_id: UUID) -> bytes:
+    key_id, sealed = await connection.fetchrow(
+        "select key_id, sealed_key from subject_keys where subject_id = $1", subject_id
+    )
+    return KEYRING.open(key_id, sealed, key_place(subject_id))
+
+
+async def append_person_wide(connection: asyncpg.Connection, subject_id: UUID, command: Command) -> None:
+    """What a person-wide command will write: a record of no purpose (R13); its details are not kept."""
+    before = await chain(connection, subject_id)
+    last = before[-1]
+    key = await open_key(connection, subject_id)
+    record_id = UUID(int=last.record_id.int + 1)
+    wide = msgspec.structs.replace(
+        last,
+        record_id=record_id,
+        sequence=last.sequence + 1,
+        command=command,
+        channel=Channel.API,
+        superseded=False,
+        recorded_at=last.recorded_at.replace(microsecond=last.recorded_at.microsecond + 1),
+        effective_at=last.recorded_at,
+        actor_commitment=commitment(key, record_id, "actor", b"crm"),
+        previous_hash=last.record_hash or genesis_hash(last.controller, subject_id),
+        **dict.fromkeys(
+            ("purpose", "status", "version", "governing_version", "until", "allowed", "reason", "preferences")
+            + ("language", "notice_hash", "source", "evidence_commitment", "standing_version")
+            + ("standing_preferences",)
+        ),
+    )
+    await replace(connection, wide)
+    await move_head(connection, subject_id)
+
+
+@asynccontextmanager
+async def annas_ledger(database: TestDatabase) -> AsyncIterator[tuple[Room, UUID]]:
+    """Anna's story, and Bjarne, who has a record of his own."""
+    async with open_room(database) as room:
+        anna = await tell_annas_story(room)
+        await room.says(someone("bjarne"), a_command())
+        yield room, anna

@@ -149,13 +149,25 @@ async def run_service(
     relay publishes what that left, pools close.
     """
     listening = bound or bind(settings)
+    url = public_url(settings, listening)
     metrics = Metrics()
+
+    def tell() -> None:
+        _log.info("serving", extra={"url": url})
+        ready()
+
     async with (
         open_relay(settings, metrics) as relay,
         open_services(settings, metrics, relay=relay) as services,
     ):
-        app = build_app(services, public_url=settings.public_url)
-        await serve(app, listening, stop, ready, int(settings.shutdown_s))
+        app = build_app(services, public_url=url)
+        await serve(app, listening, stop, tell, int(settings.shutdown_s))
+
+
+def public_url(settings: Settings, bound: socket.socket) -> str:
+    """Where the service is reached: as set, or where it listens."""
+    host, port = bound.getsockname()[:2]
+    return settings.public_url or f"http://{host}:{port}"
 
 
 async def run_relay(settings: Settings, stop: asyncio.Event) -> None:

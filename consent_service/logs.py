@@ -26,6 +26,7 @@ FIELDS = frozenset(
         "shard_group",
         "status",
         "topic",
+        "url",
     }
 )
 

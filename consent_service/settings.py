@@ -31,8 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`development` allows local tokens; anything else is `production`."""
     host: str = "127.0.0.1"
     port: int = 8000
-    public_url: str = "http://127.0.0.1:8000"
-    """Where people and browsers reach the service."""
+    """0 takes a free one."""
+    public_url: str | None = None
+    """Where people and browsers reach the service; by default the address it listens on."""
 
     database_url: Secret
     """As role consent_service."""
@@ -110,6 +111,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 65_536:
+        raise ValueError("must be a port: 0 to 65535")
+    return value
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < 86_400:
@@ -125,7 +133,7 @@ def _mode(text: str) -> str:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "mode": _mode,
-    "port": _positive,
+    "port": _port,
     "database_url": _database,
     "relay_database_url": _database,
     "owner_database_url": _database,

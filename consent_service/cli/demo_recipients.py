@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -59,15 +60,15 @@ class Recipient:
 
     async def heard(self, record_id: UUID, patience_s: float) -> Heard:
         """What it did on that record, as soon as it has. Raises TimeoutError, or what ended its reading."""
-        heard = self._heard[record_id]
-        reading = {self._reading} if self._reading is not None else set()
-        await asyncio.wait({heard, *reading}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-        if not heard.done():
-            for ended in reading:
-                if ended.done():
-                    ended.result()
-            raise TimeoutError
-        return heard.result()
+        heard, reading = self._heard[record_id], self._reading
+        assert reading is not None
+        waiting: set[asyncio.Future[Any]] = {heard, reading}
+        await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        if heard.done():
+            return heard.result()
+        if reading.done():
+            reading.result()
+        raise TimeoutError
 
     @asynccontextmanager
     async def following(self, bootstrap: str, group: str) -> AsyncIterator[None]:

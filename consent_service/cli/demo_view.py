@@ -34,27 +34,27 @@ class View:
         """What a person does."""
         self._write(f"  {self._painted(sentence, _BOLD)}")
 
-    def asked(self, call: str) -> None:
-        self._moment(0.0, call)
+    def moment(self, after_s: float, words: str) -> None:
+        """What happened, so long after the person asked."""
+        self._write(f"{milliseconds(after_s):>13}   {words}")
 
-    def answered(self, after_s: float, words: str) -> None:
-        self._moment(after_s, words)
+    def reaction(
+        self, after_s: float, after_answer_s: float, recipient: str, words: str, *, processes: bool
+    ) -> None:
+        """What a recipient did, and how long after the service had answered."""
+        told = f"{recipient + ':':<23} {words}"
+        since = f"{'+' if after_answer_s >= 0 else '-'} {milliseconds(abs(after_answer_s))}"
+        padded = self._painted(f"{told:<53}", _GREEN if processes else _YELLOW)
+        self._write(f"{milliseconds(after_s):>13}   {padded}{since:>11}")
 
-    def heard(self, after_s: float, recipient: str, words: str, *, processes: bool) -> None:
-        """What a recipient did, `after_s` after the person asked."""
-        self._moment(after_s, self._painted(f"{recipient}: {words}", _GREEN if processes else _YELLOW))
-
-    def gap(self, words: str = "") -> None:
-        self._write(*([f"{'':13}{self._painted(words, _DIM)}"] if words else []), "")
+    def gap(self) -> None:
+        self._write("")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Columns as wide as their widest cell."""
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         self._write(self._painted(_row(header, widths), _DIM))
         self._write(*(_row(row, widths) for row in rows), "")
-
-    def _moment(self, after_s: float, words: str) -> None:
-        self._write(f"{milliseconds(after_s):>13}   {words}")
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import msgspec
 
-from consent_service.app import bind, open_pool, run_service
+from consent_service.app import bind, open_pool, public_url, run_service
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
 from consent_service.cli.progress import Progress
+from consent_service.cli.running import announced
 from consent_service.cli.serve import run_until_stopped
 from consent_service.cli.token import ensure_development_key, make_token
 from consent_service.embedded import AlreadyRunning, EngineError, KafkaServer, PostgresServer
@@ -74,7 +75,8 @@ async def _run(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
                 prepared(arguments.data_dir, _overrides(arguments), progress)
             )
             progress("serving")
-        await run_service(settings, stop, bound=bound, ready=lambda: _welcome(settings, arguments.data_dir))
+        with announced(arguments.data_dir, settings, public_url(settings, bound)):
+            await run_service(settings, stop, bound=bound, ready=lambda: _welcome(settings, arguments.data_dir))
         print("\nStopping ...", file=sys.stderr)
     print("Stopped. Your data is kept; the next start finds it.", file=sys.stderr)
 
@@ -106,9 +108,8 @@ async def prepared(
         bound = bind(load_settings({**values, "CONSENT_DATABASE_URL": "postgresql://placeholder"}))
         stack.callback(bound.close)
         values |= await _engines(stack, data_dir, environment, progress)
-        host, port = bound.getsockname()[:2]
-        values.setdefault("CONSENT_PUBLIC_URL", f"http://{host}:{port}")
         settings = load_settings(values)
+        settings = msgspec.structs.replace(settings, public_url=public_url(settings, bound))
         await _fill(settings, progress)
         yield settings, bound
 
@@ -180,7 +181,7 @@ def _kept_secrets(data_dir: Path) -> dict[str, str]:
 
 def _welcome(settings: Settings, data_dir: Path) -> None:
     """What a newcomer needs: where to look, a token, and three lines to paste. On standard output, without colour."""
-    url = settings.public_url
+    url = settings.public_url or ""
     token = make_token(settings, CONTROLLER) if settings.development_key is not None else None
     lines = [
         "",

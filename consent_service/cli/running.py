@@ -1,4 +1,4 @@
-"""Where the service of a data folder is to be found while it runs: `running.json`, for other commands on this machine."""
+"""Where the service of a data folder is found while it runs: `running.json`, for other commands on this machine."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ class Running(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def announced(data_dir: Path, settings: Settings) -> Iterator[None]:
+def announced(data_dir: Path, settings: Settings, url: str) -> Iterator[None]:
     """Say in the data folder, readable by its owner alone, where this process serves; take it back at the end.
 
     Requests may be sent at once; the first may have to wait for the service to accept.
     """
     path = data_dir / _FILE
+    key = settings.development_key
     running = Running(
         pid=os.getpid(),
-        url=settings.public_url,
+        url=url,
         kafka_bootstrap=settings.kafka_bootstrap,
         token_issuer=settings.token_issuer,
         token_audience=settings.token_audience,
-        development_key=settings.development_key,
+        development_key=None if key is None else str(Path(key).absolute()),
     )
     aside = path.with_suffix(".new")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

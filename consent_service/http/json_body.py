@@ -40,16 +40,12 @@ def read_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         _scan(text)
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from None
-    except _Repeated:
-        raise _closer_look(text) from None
-    except (msgspec.DecodeError, ValueError):
-        raise InvalidRequest("The body is not valid JSON in UTF-8.", pointer="") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.", pointer="") from None
-    if "\\u" in text:
-        fault = _fault_in(_scan_members(text), "")
-        if fault is not None:
-            raise fault
+    except (msgspec.DecodeError, ValueError, _Repeated, RecursionError):
+        raise _closer_look(body) or InvalidRequest(
+            "The body is not valid JSON in UTF-8.", pointer=""
+        ) from None
+    if "\\u" in text and (fault := _closer_look(body)) is not None:
+        raise fault
     return value
 
 
@@ -73,8 +69,14 @@ _scan = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 _scan_members = json.JSONDecoder(object_pairs_hook=_Members, parse_constant=_no_constant).decode
 
 
-def _closer_look(text: str) -> InvalidRequest:
-    return _fault_in(_scan_members(text), "") or InvalidRequest("A member is named twice.", pointer="")
+def _closer_look(body: bytes) -> InvalidRequest | None:
+    """The field at fault where the body is JSON, only not such as we take."""
+    try:
+        return _fault_in(_scan_members(body.decode()), "")
+    except ValueError:
+        return None
+    except RecursionError:
+        return InvalidRequest("The body is nested too deeply.", pointer="")
 
 
 def _fault_in(value: Any, pointer: str) -> InvalidRequest | None:

@@ -110,14 +110,16 @@ async def link_identifiers(call: Call, services: Services) -> Reply:
     """POST /v1/subjects/{subject_id}/identifiers: 201 where something was linked, 200 where all were."""
     subject_id = call.path_id("subject_id")
     body = call.json(_identifiers_body)
-    linked, identifiers = await services.subjects.link(
-        call.caller,
-        subject_id,
-        read_identifiers(body.identifiers, together=True),
-        call.idempotency(),
+    outcome = await services.ledger.submit(
+        Submission(
+            caller=call.caller,
+            reference=SubjectReference(subject_id=subject_id),
+            link=read_identifiers(body.identifiers, together=True),
+            idempotency=call.idempotency(),
+        )
     )
-    items = [IdentifierName(one.identifier_id, one.type) for one in identifiers]
-    return json_reply(201 if linked else 200, LinkedAnswer(items))
+    items = [IdentifierName(one.identifier_id, one.type) for one in outcome.linked]
+    return json_reply(201 if outcome.appended else 200, LinkedAnswer(items), replayed=outcome.replayed)
 
 
 async def read_identifiers_in_clear(call: Call, services: Services) -> Reply:

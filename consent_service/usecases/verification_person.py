@@ -61,6 +61,7 @@ _RAISED_BY = {
     "restricted": (Command.RESTRICT, Command.LIFT_RESTRICTION),
 }
 _details = msgspec.json.Decoder(Details)
+_plain = msgspec.json.decode
 
 
 class PersonCheck:
@@ -265,7 +266,7 @@ class Pair:
             "since": state.since,
             "until": state.until,
             "effective_at": state.latest_at,
-            "preferences": None if state.preferences is None else msgspec.to_builtins(state.preferences),
+            "preferences": None if state.preferences is None else _plain(msgspec.json.encode(state.preferences)),
             "preferences_record_id": state.preferences_record_id,
         }
 
@@ -313,5 +314,5 @@ def _differing(pair: Pair | None, found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "there is no state"
     raw = found["preferences"]
-    found = {**found, "preferences": None if raw is None else msgspec.json.decode(raw)}
+    found = {**found, "preferences": None if raw is None else _plain(raw)}
     return ", ".join(name for name, value in pair.columns().items() if found[name] != value)

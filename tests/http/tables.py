@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 
 
-def rows(table: str, columns: int) -> Iterator[tuple[str, ...]]:
+def rows(table: str, columns: int) -> list[tuple[str, ...]]:
     """The cells of each line; cells are divided by ` | `, blank lines and comments are skipped."""
-    for line in table.strip().splitlines():
-        if not line.strip() or line.strip().startswith("#"):
-            continue
-        cells = tuple(cell.strip() for cell in line.split(" | "))
-        assert len(cells) == columns, line
-        yield cells
+    found = []
+    for line in table.splitlines():
+        if line.strip() and not line.startswith("#"):
+            cells = tuple(cell.strip() for cell in line.split(" | "))
+            assert len(cells) == columns, line
+            found.append(cells)
+    return found
 
 
 def told(answer: httpx.Response) -> str:

@@ -25,8 +25,8 @@ from consent_service.usecases.submissions import (
     Caller,
     CommandInput,
     Idempotency,
-    Submission,
     SubjectReference,
+    Submission,
 )
 from consent_service.usecases.verification import Verification
 from consent_service.usecases.verification_person import Fault
@@ -67,9 +67,7 @@ class Room:
         self.clock = clock
         self.woken = 0
         self.catalogue = Catalogue(database, now=clock)
-        self.ledger = Ledger(
-            database, self.catalogue, KEYRING, now=clock, **{"wake": self._wake, **limits}
-        )
+        self.ledger = Ledger(database, self.catalogue, KEYRING, now=clock, **{"wake": self._wake, **limits})
 
     def _wake(self) -> None:
         self.woken += 1
@@ -102,7 +100,10 @@ class Room:
 
 @asynccontextmanager
 async def open_room(
-    database: TestDatabase, controllers: Sequence[str] = ("ansettr",), clock: Clock | None = None, **limits: Any
+    database: TestDatabase,
+    controllers: Sequence[str] = ("ansettr",),
+    clock: Clock | None = None,
+    **limits: Any,
 ) -> AsyncIterator[Room]:
     """A process at work as the service's role; `controllers` are loaded, an empty list where they are already."""
     async with open_database(
@@ -144,16 +145,23 @@ def a_submission(
     claim = None
     if key is not None:
         claim = Idempotency(
-            key=sha256(f"{controller}\0crm\0{key}".encode()).digest(), fingerprint=sha256(body.encode()).digest()
+            key=sha256(f"{controller}\0crm\0{key}".encode()).digest(),
+            fingerprint=sha256(body.encode()).digest(),
         )
     return Submission(Caller(controller, "crm"), who, commands, idempotency=claim)
 
 
-async def faults_of(database: TestDatabase, controller: str | None = None, persons_read: int = 500) -> list[Fault]:
+async def faults_of(
+    database: TestDatabase, controller: str | None = None, persons_read: int = 500
+) -> list[Fault]:
     """What a walk as the auditor finds."""
     faults: list[Fault] = []
     async with open_database(
-        database.url("consent_auditor"), connections_max=1, statement_timeout_s=10, lock_timeout_s=5, name="tests"
+        database.url("consent_auditor"),
+        connections_max=1,
+        statement_timeout_s=10,
+        lock_timeout_s=5,
+        name="tests",
     ) as opened:
         walk = Verification(opened, KEYRING, report=faults.append, persons_read=persons_read)
         await walk.run(controller)

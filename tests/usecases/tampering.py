@@ -17,9 +17,11 @@ from consent_service.storage.database import _set_up
 from consent_service.storage.ledger import insert_records
 from consent_service.storage.records import record_from_row
 from consent_service.usecases.batches import key_place
+from consent_service.usecases.verification_person import Fault, What
 from tests.databases import TestDatabase
-from tests.usecases.recording import KEYRING, Room, a_command, known, open_room, someone
+from tests.usecases.recording import KEYRING, Room, a_command, faults_of, known, open_room, someone
 
+TABLES = ("subjects", "subject_keys", "records", "record_details", "states", "audit")
 COLUMNS = ", ".join(Record.__struct_fields__)
 
 
@@ -44,6 +46,49 @@ async def tell_annas_story(room: Room) -> UUID:
     return first.subject_id
 
 
+class Scene:
+    """Anna's story, and Bjarne with one record, in a database that is put back after every test."""
+
+    def __init__(self, database: TestDatabase, anna: UUID) -> None:
+        self.database = database
+        self.anna = anna
+
+    async def keep(self) -> None:
+        """From now on this is what `put_back` puts back."""
+        async with superuser(self.database) as connection:
+            for table in TABLES:
+                await connection.execute(f"create table kept_{table} as table {table}")
+
+    async def put_back(self) -> None:
+        async with superuser(self.database) as connection:
+            for table in TABLES:
+                await connection.execute(f"delete from {table}")
+                await connection.execute(f"insert into {table} table kept_{table}")
+
+    async def faults(self) -> list[Fault]:
+        return await faults_of(self.database)
+
+    async def annas_faults(self) -> set[tuple[What, int | None]]:
+        """As (what, sequence)."""
+        return {(one.what, one.sequence) for one in await self.faults() if one.subject_id == self.anna}
+
+    async def tamper(self, *statements: str) -> None:
+        """`ANNA` stands for her id. Each statement must change something, or the test would show nothing."""
+        async with superuser(self.database) as connection:
+            for statement in statements:
+                done = await connection.execute(statement.replace("ANNA", f"'{self.anna}'"))
+                assert not done.endswith(" 0"), statement
+
+
+async def make_scene(database: TestDatabase) -> Scene:
+    async with open_room(database) as room:
+        anna = await tell_annas_story(room)
+        await room.says(someone("bjarne"), a_command())
+    scene = Scene(database, anna)
+    await scene.keep()
+    return scene
+
+
 @asynccontextmanager
 async def superuser(database: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
     """A connection for which no trigger fires and no foreign key is looked at."""
@@ -54,13 +99,6 @@ async def superuser(database: TestDatabase) -> AsyncIterator[asyncpg.Connection]
         yield connection
     finally:
         await connection.close()
-
-
-async def tamper(database: TestDatabase, *statements: str) -> None:
-    """Each statement must change something, or the test would show nothing."""
-    async with superuser(database) as connection:
-        for statement in statements:
-            assert not (await connection.execute(statement)).endswith(" 0"), statement
 
 
 async def chain(connection: asyncpg.Connection, subject_id: UUID) -> list[Record]:
@@ -128,12 +166,3 @@ async def append_person_wide(connection: asyncpg.Connection, subject_id: UUID, c
     )
     await replace(connection, wide)
     await move_head(connection, subject_id)
-
-
-@asynccontextmanager
-async def annas_ledger(database: TestDatabase) -> AsyncIterator[tuple[Room, UUID]]:
-    """Anna's story, and Bjarne, who has a record of his own."""
-    async with open_room(database) as room:
-        anna = await tell_annas_story(room)
-        await room.says(someone("bjarne"), a_command())
-        yield room, anna

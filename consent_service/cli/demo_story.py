@@ -1,0 +1,279 @@
+"""What the demo tells: four people agree and change their minds, five recipients start and stop. Nothing is staged."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import msgspec
+
+from consent_service.cli.demo_client import Client, Permission, Recorded, Shown, open_client
+from consent_service.cli.demo_recipients import TOPIC, Recipient
+from consent_service.cli.demo_view import View, milliseconds, shortened
+
+#: A recipient that has not acted by then has failed.
+PATIENCE_S = 5.0
+_NAME_LENGTH = 38
+
+
+class DemoFailed(Exception):
+    """What was not as it has to be, in words for the person at the terminal."""
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A service to talk to. `origin` says to the reader whose it is; `token` makes one for a controller."""
+
+    url: str
+    kafka_bootstrap: str
+    origin: str
+    token: Callable[[str], str]
+
+
+class Person(msgspec.Struct):
+    """Somebody of the story, whom the web site knows by `identifier` (type, value), and consumers by the id alone."""
+
+    name: str
+    identifier: tuple[str, str]
+    subject_id: UUID | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One decision: what the recipient has to do about it, in words, and whether it may process afterwards."""
+
+    recipient: Recipient
+    command: str
+    does: str
+    processes: bool
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A permission to ask for, with the reasons that are due before and after the withdrawals."""
+
+    person: Person
+    recipient: Recipient
+    before: str
+    after: str = "withdrawn"
+
+
+class Cast:
+    """Who takes part: fresh persons, so that the story can be told again on the same data."""
+
+    def __init__(self) -> None:
+        #: Distinguishes this telling's persons and consumer groups from all others.
+        self.run = secrets.token_hex(4)
+        self.reader = Person("Kari", ("email", f"kari.{self.run}@example.org"))
+        self.visitor = Person("a visitor", ("visitor", secrets.token_urlsafe(16)))
+        self.candidate = Person("Ola", ("email", f"ola.{self.run}@example.org"))
+        self.guest = Person("Nora", ("email", f"nora.{self.run}@example.org"))
+        self.newsletter = Recipient("Brevo newsletter tool", "brevo", "ansettr", "nyhetsbrev")
+        self.analytics = Recipient("Matomo tag gate", "matomo", "ansettr", "nettstedanalyse-matomo")
+        self.pixel = Recipient("Facebook pixel gate", "facebook", "ansettr", "facebook-piksel")
+        self.recruitment = Recipient(
+            "Recruitment database", "recman", "coness", "apne-soknader-og-cv-database"
+        )
+        self.webinars = Recipient("Webinar publishing", "youtube", "assessio", "hr-hub-gjester")
+
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        return self.newsletter, self.analytics, self.pixel, self.recruitment, self.webinars
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return (
+            Row(self.reader, self.newsletter, "given"),
+            Row(self.visitor, self.analytics, "given"),
+            Row(self.visitor, self.pixel, "refused", "refused"),
+            Row(self.candidate, self.recruitment, "given"),
+            Row(self.guest, self.webinars, "given"),
+        )
+
+
+class Story:
+    """Tells it once. `pace_s` is waited between two acts, for the reader's sake."""
+
+    def __init__(
+        self, service: Service, view: View, *, pace_s: float = 0.0, patience_s: float = PATIENCE_S
+    ) -> None:
+        self._service = service
+        self._view = view
+        self._pace_s = pace_s
+        self._patience_s = patience_s
+        self._cast = Cast()
+        self._shown: dict[str, Shown] = {}
+        self._stopped: list[float] = []
+
+    async def tell(self) -> None:
+        """Raises DemoFailed, CallFailed, StreamAway, NotAChange."""
+        cast = self._cast
+        self._open()
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(open_client(self._service.url, self._service.token))
+            await client.until_ready()
+            await asyncio.gather(
+                *(
+                    stack.enter_async_context(
+                        one.following(self._service.kafka_bootstrap, f"demo-{one.slug}-{cast.run}")
+                    )
+                    for one in cast.recipients
+                )
+            )
+            for one in cast.recipients:
+                self._shown[one.purpose] = await client.shown(one.controller, one.purpose)
+            await self._consents(client)
+            before = await self._permissions(client)
+            await self._withdrawals(client)
+            after = await self._permissions(client)
+        self._close(before, after)
+
+    def _open(self) -> None:
+        view = self._view
+        view.title("Four people say yes, and then no. Who stops, and when?")
+        view.facts(
+            {
+                "Consent service": f"{self._service.url} ({self._service.origin})",
+                "Kafka": f"{self._service.kafka_bootstrap}, topic {TOPIC}",
+            }
+        )
+        view.text(
+            "Downstream are five systems that use personal data. Each follows the topic with a "
+            "consumer of its own, and does nothing with a person's data before it has read a yes:"
+        )
+        view.table(
+            ("System", "Controller", "Purpose"),
+            [(one.name, one.controller, one.purpose) for one in self._cast.recipients],
+        )
+
+    async def _consents(self, client: Client) -> None:
+        cast = self._cast
+        self._view.title("1. They decide")
+        self._view.text(
+            "0.0 ms is when the web site sends the decision (POST /v1/decisions); 201 means that it "
+            "is on record for good; the last column counts from that answer."
+        )
+        newsletter, database = cast.newsletter, cast.recruitment
+        await self._act(
+            client,
+            cast.reader,
+            "Kari enters her address for Ansettr's newsletter.",
+            [Step(newsletter, "request", "waits until she confirms", False)],
+        )
+        await self._act(
+            client,
+            cast.reader,
+            "Kari clicks the link in the e-mail that asks whether it was really her.",
+            [Step(newsletter, "confirm", "puts her on the list", True)],
+        )
+        await self._act(
+            client,
+            cast.visitor,
+            "A visitor of Ansettr's web site allows statistics, but no advertising.",
+            [
+                Step(cast.analytics, "grant", "begins to count", True),
+                Step(cast.pixel, "refuse", "stays shut", False),
+            ],
+        )
+        await self._act(
+            client,
+            cast.candidate,
+            "Ola sends his CV to Coness, to be kept for jobs to come.",
+            [Step(database, "grant", "stores the CV", True)],
+        )
+        await self._act(
+            client,
+            cast.guest,
+            "Nora agrees that her episode of Assessio's HR-hub is published.",
+            [Step(cast.webinars, "grant", "publishes the episode", True)],
+        )
+
+    async def _withdrawals(self, client: Client) -> None:
+        cast = self._cast
+        self._view.title("2. They change their minds")
+        for person, sentence, recipient, does in (
+            (cast.reader, "Kari unsubscribes.", cast.newsletter, "takes her off the list"),
+            (cast.visitor, "The visitor takes the yes to statistics back.", cast.analytics, "stops counting"),
+            (cast.candidate, "Ola has found a job elsewhere.", cast.recruitment, "deletes the CV"),
+            (cast.guest, "Nora wants her episode gone.", cast.webinars, "makes the episode private"),
+        ):
+            await self._act(client, person, sentence, [Step(recipient, "withdraw", does, False)])
+
+    async def _act(self, client: Client, person: Person, sentence: str, steps: Sequence[Step]) -> None:
+        """One call with one person's decisions; then wait until each recipient has acted on its own."""
+        await asyncio.sleep(self._pace_s)
+        self._view.act(sentence)
+        self._view.moment(0.0, ", ".join(f"{step.command} {step.recipient.purpose}" for step in steps))
+        decisions = [
+            (step.recipient.purpose, step.command, self._shown[step.recipient.purpose].version)
+            for step in steps
+        ]
+        recorded = await client.decide(steps[0].recipient.controller, person.identifier, decisions)
+        person.subject_id = recorded.subject_id
+        self._view.moment(recorded.answered_at - recorded.asked_at, f"answer {recorded.status}: on record")
+        for step, record_id in zip(steps, recorded.records, strict=True):
+            await self._reaction(person, step, recorded, record_id)
+        self._view.gap()
+
+    async def _reaction(self, person: Person, step: Step, recorded: Recorded, record_id: UUID) -> None:
+        recipient = step.recipient
+        try:
+            heard = await recipient.heard(record_id, self._patience_s)
+        except TimeoutError:
+            raise DemoFailed(
+                f"{self._patience_s:g} s after the answer to `{step.command}` {recipient.name} had read "
+                "nothing from Kafka, so it goes on as before. Is a relay running?"
+            ) from None
+        since = heard.at - recorded.answered_at
+        self._view.reaction(
+            heard.at - recorded.asked_at, since, recipient.name, step.does, processes=heard.processes
+        )
+        if recipient.processes(recorded.subject_id) is not step.processes:
+            now = "may not" if step.processes else "still may"
+            raise DemoFailed(f"{recipient.name} {now} process {person.name}'s data after `{step.command}`.")
+        if step.command == "withdraw":
+            self._stopped.append(since)
+
+    async def _permissions(self, client: Client) -> list[Permission]:
+        found = []
+        for row in self._cast.rows:
+            assert row.person.subject_id is not None
+            found.append(
+                await client.permission(
+                    row.recipient.controller, row.person.subject_id, row.recipient.purpose
+                )
+            )
+        return found
+
+    def _close(self, before: Sequence[Permission], after: Sequence[Permission]) -> None:
+        """The table, and what it comes to. Raises DemoFailed where a permission is not the one due."""
+        rows = self._cast.rows
+        self._view.title("3. May it be done? What the service answers, before and after the withdrawals")
+        self._view.table(
+            ("Who", "Purpose", "Before", "After"),
+            [
+                (
+                    row.person.name,
+                    shortened(self._shown[row.recipient.purpose].name, _NAME_LENGTH),
+                    _told(a),
+                    _told(b),
+                )
+                for row, a, b in zip(rows, before, after, strict=True)
+            ],
+        )
+        for row, *found in zip(rows, before, after, strict=True):
+            for moment, answer, due in zip(("before", "after"), found, (row.before, row.after), strict=True):
+                if (answer.allowed, answer.reason) != (due == "given", due):
+                    raise DemoFailed(
+                        f"{moment} the withdrawals the permission of {row.person.name} for "
+                        f"{row.recipient.purpose} is `{_told(answer)}`; due is `{due}`."
+                    )
+        self._view.text(
+            f"Four withdrawals, four systems stopped, the slowest {milliseconds(max(self._stopped))} after the "
+            "answer. The pixel never fired. No system was called by the service or asked it for anything: each "
+            "read the change from Kafka, which names a person by an id alone, never by address or cookie."
+        )
+
+
+def _told(permission: Permission) -> str:
+    return f"{'yes' if permission.allowed else 'no'}, {permission.reason}"

@@ -82,20 +82,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 _PREFIX = "CONSENT_"
 
 
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if not all(name and separator for name, separator, _ in pairs):
+        raise ValueError("must be name=value, several with commas between")
+    return {name: value for name, _, value in pairs}
+
+
 def _keys(text: str) -> dict[str, Secret]:
-    keys = dict(part.split("=", 1) for part in text.split(",") if part)
-    for name, value in keys.items():
+    for name, value in _pairs(text).items():
         try:
             raw = base64.b64decode(value, validate=True)
         except binascii.Error as error:
             raise ValueError(f"key {name!r} is not base64") from error
         if len(raw) != 32:
             raise ValueError(f"key {name!r} has {len(raw)} bytes, 32 are needed")
-    return {name: Secret(value) for name, value in keys.items()}
+    return _passwords(text)
 
 
 def _passwords(text: str) -> dict[str, Secret]:
-    return {name: Secret(value) for name, value in (part.split("=", 1) for part in text.split(",") if part)}
+    return {name: Secret(value) for name, value in _pairs(text).items()}
 
 
 def _database(text: str) -> Secret:

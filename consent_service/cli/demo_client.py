@@ -30,11 +30,12 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """The answer to decisions, and when it came (seconds of the performance counter)."""
+    """The answer to decisions, in the order asked, and when it came (seconds of the performance counter)."""
 
     subject_id: UUID
     records: tuple[UUID, ...]
-    status: int
+    statuses: tuple[str, ...]
+    http_status: int
     asked_at: float
     answered_at: float
 
@@ -98,6 +99,7 @@ class Client:
         return Recorded(
             UUID(answer["subject_id"]),
             tuple(UUID(one["record"]["record_id"]) for one in answer["records"]),
+            tuple(one["record"]["status"] for one in answer["records"]),
             response.status_code,
             asked_at,
             answered_at,

@@ -11,12 +11,12 @@ from uuid import UUID
 import msgspec
 
 from consent_service.cli.demo_client import Client, Permission, Recorded, Shown, open_client
-from consent_service.cli.demo_recipients import TOPIC, Recipient
+from consent_service.cli.demo_recipients import TOPIC, Heard, Recipient
 from consent_service.cli.demo_view import View, milliseconds, shortened
 
 #: A recipient that has not acted by then has failed.
 PATIENCE_S = 5.0
-_NAME_LENGTH = 38
+_NAME_LENGTH = 39
 
 
 class DemoFailed(Exception):
@@ -65,7 +65,7 @@ class Cast:
         #: Distinguishes this telling's persons and consumer groups from all others.
         self.run = secrets.token_hex(4)
         self.reader = Person("Kari", ("email", f"kari.{self.run}@example.org"))
-        self.visitor = Person("a visitor", ("visitor", secrets.token_urlsafe(16)))
+        self.visitor = Person("Visitor", ("visitor", secrets.token_urlsafe(16)))
         self.candidate = Person("Ola", ("email", f"ola.{self.run}@example.org"))
         self.guest = Person("Nora", ("email", f"nora.{self.run}@example.org"))
         self.newsletter = Recipient("Brevo newsletter tool", "brevo", "ansettr", "nyhetsbrev")
@@ -130,28 +130,30 @@ class Story:
 
     def _open(self) -> None:
         view = self._view
-        view.title("Four people say yes, and then no. Who stops, and when?")
+        view.gap()
+        view.title("Four people say yes, and later no. Who stops, and how soon?")
+        view.text(
+            "A consent that is taken back has to stop every system that relied on it. Five small consumers "
+            "stand in for such systems here. Each reads the changes from Kafka by itself, and does nothing "
+            "with a person's data before it has read a yes."
+        )
+        view.table(
+            ("System", "Controller", "Purpose"),
+            [(one.name, one.controller, one.purpose) for one in self._cast.recipients],
+        )
         view.facts(
             {
                 "Consent service": f"{self._service.url} ({self._service.origin})",
                 "Kafka": f"{self._service.kafka_bootstrap}, topic {TOPIC}",
             }
         )
-        view.text(
-            "Downstream are five systems that use personal data. Each follows the topic with a "
-            "consumer of its own, and does nothing with a person's data before it has read a yes:"
-        )
-        view.table(
-            ("System", "Controller", "Purpose"),
-            [(one.name, one.controller, one.purpose) for one in self._cast.recipients],
-        )
 
     async def _consents(self, client: Client) -> None:
         cast = self._cast
         self._view.title("1. They decide")
         self._view.text(
-            "0.0 ms is when the web site sends the decision (POST /v1/decisions); 201 means that it "
-            "is on record for good; the last column counts from that answer."
+            "On the left, the time since the web site sent the decision (POST /v1/decisions). With 201 "
+            "it is on record for good. On the right, the time from that answer to the system's reaction."
         )
         newsletter, database = cast.newsletter, cast.recruitment
         await self._act(
@@ -191,6 +193,7 @@ class Story:
     async def _withdrawals(self, client: Client) -> None:
         cast = self._cast
         self._view.title("2. They change their minds")
+        self._view.text("Now the time on the right is how long a system still went on after the answer.")
         for person, sentence, recipient, does in (
             (cast.reader, "Kari unsubscribes.", cast.newsletter, "takes her off the list"),
             (cast.visitor, "The visitor takes the yes to statistics back.", cast.analytics, "stops counting"),
@@ -210,27 +213,35 @@ class Story:
         ]
         recorded = await client.decide(steps[0].recipient.controller, person.identifier, decisions)
         person.subject_id = recorded.subject_id
-        self._view.moment(recorded.answered_at - recorded.asked_at, f"answer {recorded.status}: on record")
-        for step, record_id in zip(steps, recorded.records, strict=True):
-            await self._reaction(person, step, recorded, record_id)
+        statuses = ", ".join(recorded.statuses)
+        self._view.moment(
+            recorded.answered_at - recorded.asked_at, f"{recorded.http_status}, on record as {statuses}"
+        )
+        reactions = [
+            (await self._heard(step, record_id), step)
+            for step, record_id in zip(steps, recorded.records, strict=True)
+        ]
+        for heard, step in sorted(reactions, key=lambda reaction: reaction[0].at):
+            self._reaction(person, step, recorded, heard)
         self._view.gap()
 
-    async def _reaction(self, person: Person, step: Step, recorded: Recorded, record_id: UUID) -> None:
-        recipient = step.recipient
+    async def _heard(self, step: Step, record_id: UUID) -> Heard:
         try:
-            heard = await recipient.heard(record_id, self._patience_s)
+            return await step.recipient.heard(record_id, self._patience_s)
         except TimeoutError:
             raise DemoFailed(
-                f"{self._patience_s:g} s after the answer to `{step.command}` {recipient.name} had read "
-                "nothing from Kafka, so it goes on as before. Is a relay running?"
+                f"{self._patience_s:g} s after the answer to `{step.command}` the {step.recipient.name} had read "
+                "nothing of it from Kafka, and goes on as before. Does a relay publish?"
             ) from None
+
+    def _reaction(self, person: Person, step: Step, recorded: Recorded, heard: Heard) -> None:
+        """Raises DemoFailed where the recipient has not done what it had to."""
         since = heard.at - recorded.answered_at
-        self._view.reaction(
-            heard.at - recorded.asked_at, since, recipient.name, step.does, processes=heard.processes
-        )
-        if recipient.processes(recorded.subject_id) is not step.processes:
-            now = "may not" if step.processes else "still may"
-            raise DemoFailed(f"{recipient.name} {now} process {person.name}'s data after `{step.command}`.")
+        name = step.recipient.name
+        self._view.reaction(heard.at - recorded.asked_at, since, name, step.does, processes=heard.processes)
+        if heard.processes is not step.processes:
+            does = "does not use" if step.processes else "still uses"
+            raise DemoFailed(f"the {name} {does} the data of {person.name} after `{step.command}`.")
         if step.command == "withdraw":
             self._stopped.append(since)
 
@@ -269,9 +280,10 @@ class Story:
                         f"{row.recipient.purpose} is `{_told(answer)}`; due is `{due}`."
                     )
         self._view.text(
-            f"Four withdrawals, four systems stopped, the slowest {milliseconds(max(self._stopped))} after the "
-            "answer. The pixel never fired. No system was called by the service or asked it for anything: each "
-            "read the change from Kafka, which names a person by an id alone, never by address or cookie."
+            f"Four withdrawals, four systems that stopped, the slowest {milliseconds(max(self._stopped))} after "
+            "the answer; the Facebook pixel never began. The service called none of them, and knows none of "
+            "their addresses: whoever may read the topic can obey it. What they read names a person by an id, "
+            "never by an address or a cookie."
         )
 
 

@@ -19,7 +19,7 @@ class View:
         self._colour = colour
 
     def title(self, text: str) -> None:
-        self._write("", self._painted(text, _BOLD), "")
+        self._write(self._painted(text, _BOLD), "")
 
     def text(self, text: str) -> None:
         """A paragraph."""
@@ -43,9 +43,8 @@ class View:
     ) -> None:
         """What a recipient did, and how long after the service had answered."""
         told = f"{recipient + ':':<23} {words}"
-        since = f"{'+' if after_answer_s >= 0 else '-'} {milliseconds(abs(after_answer_s))}"
-        padded = self._painted(f"{told:<53}", _GREEN if processes else _YELLOW)
-        self._write(f"{milliseconds(after_s):>13}   {padded}{since:>11}")
+        padded = self._painted(f"{told:<51}", _GREEN if processes else _YELLOW)
+        self._write(f"{milliseconds(after_s):>13}   {padded} {after_answer_s * 1000:>+8.1f} ms")
 
     def gap(self) -> None:
         self._write("")

@@ -23,6 +23,8 @@ REMEMBERED_MAX = 4096
 _REQUIRED = ["iss", "aud", "exp", "sub", "controller", "scope"]
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+) *")
+#: The end of the year 9999, in Unix seconds.
+_LATEST = 253_402_300_799
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 #: What went wrong, told without the token's content.
@@ -146,7 +148,7 @@ def _why(error: Exception) -> str:
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
-    controller, subject, scope = claims["controller"], claims["sub"], claims["scope"]
+    controller, subject, scope, expires_at = (claims[name] for name in ("controller", "sub", "scope", "exp"))
     purposes = claims.get("purposes")
     if not isinstance(controller, str) or not is_slug(controller):
         raise TokenRefused("The claim `controller` names one controller.")
@@ -158,9 +160,11 @@ def _principal(claims: dict[str, Any]) -> Principal:
         isinstance(purposes, list) and all(isinstance(one, str) for one in purposes)
     ):
         raise TokenRefused("The claim `purposes` is a list of names.")
+    if expires_at > _LATEST:
+        raise TokenRefused("The claim `exp` is no time.")
     return Principal(
         caller=Caller(controller=controller, subject=subject),
         scopes=frozenset(scope.split()),
         purposes=None if purposes is None else frozenset(purposes),
-        expires_at=float(claims["exp"]),
+        expires_at=float(expires_at),
     )

@@ -119,11 +119,13 @@ class Keys:
 
     async def refresh(self) -> None:
         """Fetch the set anew; the keys at hand stay when that fails. Raises KeysUnusable."""
-        self._asked_at = self._seconds()
         try:
             keys = read_key_set(await self._fetch())
         except (OSError, httpx.HTTPError) as error:
             raise KeysUnusable(f"the key set cannot be fetched: {type(error).__name__}") from error
+        finally:
+            # At the end: whoever comes meanwhile waits for this fetch.
+            self._asked_at = self._seconds()
         self._loaded_at = self._seconds()
         if _identity(keys) != _identity(self._keys):
             self._keys = keys

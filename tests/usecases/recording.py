@@ -30,7 +30,7 @@ from consent_service.usecases.submissions import (
 )
 from consent_service.usecases.verification import Verification
 from consent_service.usecases.verification_person import Fault
-from tests.builders import NOTICES, OFFER, day
+from tests.builders import DAY_ZERO, NOTICES, OFFER, day
 from tests.databases import TestDatabase
 
 KEYRING = Keyring({"lookup-1": b"l" * 32}, {"sealing-1": b"s" * 32})
@@ -51,7 +51,7 @@ PURPOSES = (
 class Clock:
     """Shows the moment it was set to, from day 0 on."""
 
-    def __init__(self, moment: datetime = day(0)) -> None:
+    def __init__(self, moment: datetime = DAY_ZERO) -> None:
         self.moment = moment
 
     def __call__(self) -> datetime:

@@ -22,6 +22,21 @@ from tests.databases import TestDatabase
 from tests.usecases.recording import KEYRING, Room, a_command, faults_of, known, open_room, someone
 
 TABLES = ("subjects", "subject_keys", "records", "record_details", "states", "audit")
+#: What a person-wide record has not; nor had the record that it is made from any choice or screen.
+OF_A_PURPOSE = (
+    *(
+        "purpose",
+        "status",
+        "version",
+        "governing_version",
+        "until",
+        "allowed",
+        "reason",
+        "preferences",
+        "language",
+    ),
+    *("notice_hash", "source", "evidence_commitment", "standing_version", "standing_preferences"),
+)
 COLUMNS = ", ".join(Record.__struct_fields__)
 
 
@@ -158,11 +173,7 @@ async def append_person_wide(connection: asyncpg.Connection, subject_id: UUID, c
         effective_at=last.recorded_at,
         actor_commitment=commitment(key, record_id, "actor", b"crm"),
         previous_hash=last.record_hash or genesis_hash(last.controller, subject_id),
-        **dict.fromkeys(
-            ("purpose", "status", "version", "governing_version", "until", "allowed", "reason", "preferences")
-            + ("language", "notice_hash", "source", "evidence_commitment", "standing_version")
-            + ("standing_preferences",)
-        ),
+        **dict.fromkeys(OF_A_PURPOSE),
     )
     await replace(connection, wide)
     await move_head(connection, subject_id)

@@ -183,7 +183,9 @@ async def test_R21_a_field_changed_together_with_its_own_hash_is_found(scene: Sc
 async def test_R21_a_head_that_does_not_match_is_found(scene: Scene, forged: str) -> None:
     await scene.tamper(f"update subjects set {forged} where subject_id = ANNA")
 
-    assert await scene.faults() == [Fault("ansettr", scene.anna, None, What.HEAD, forged.split(maxsplit=1)[0])]
+    assert await scene.faults() == [
+        Fault("ansettr", scene.anna, None, What.HEAD, forged.split(maxsplit=1)[0])
+    ]
 
 
 async def test_R14_a_record_dated_before_the_one_before_it_is_found(scene: Scene) -> None:
@@ -225,10 +227,9 @@ async def test_a_page_is_a_page_and_nobody_falls_between(database: TestDatabase)
             for controller in ("ansettr", "coness"):
                 commands = [a_command()] * (number % 3 > 0)
                 await room.says(someone(f"person-{number}"), *commands, controller=controller)
-    await scene.tamper(
-        "update records set source = 'another'",
-        "delete from subjects where controller = 'coness' and last_sequence = 1",
-    )
+    async with superuser(database) as connection:
+        await connection.execute("update records set source = 'another'")
+        await connection.execute("delete from subjects where controller = 'coness' and last_sequence = 1")
     whole = await faults_of(database)
 
     assert len(whole) == 6 + 3
@@ -247,16 +248,16 @@ async def test_an_unknown_controller_is_no_clean_ledger(database: TestDatabase) 
 @pytest.mark.parametrize("seed", range(4))
 async def test_whatever_the_service_writes_it_finds_no_fault_with(database: TestDatabase, seed: int) -> None:
     """R15, CORE 7: late facts, preferences, expiry and material changes among two hundred random commands."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - a repeatable story, no secret
     async with open_room(database) as room:
-        persons = [(await room.says(someone(str(number)))).subject_id for number in range(3)]
+        persons = [(await room.says(someone(str(number)))).subject_id for number in range(2)]
         appended = 0
         for _ in range(200):
             room.clock.forward(days=chance.choice((0, 0.2, 30, 200)))
             if chance.random() < 0.01:
                 await room.changes_materially("ansettr")
             appended += await _says_something(room, chance, chance.choice(persons))
-    assert appended > 40
+    assert appended > 50
 
     assert await faults_of(database) == []
 
@@ -264,7 +265,7 @@ async def test_whatever_the_service_writes_it_finds_no_fault_with(database: Test
 async def _says_something(room: Room, chance: random.Random, person: UUID) -> bool:
     """Whether it was recorded; a refusal is as good as any."""
     purposes = await room.catalogue.purposes("ansettr")
-    purpose = chance.choice(sorted(purposes))
+    purpose = chance.choice((*sorted(purposes), *["nyhetsbrev"] * 6))
     command = chance.choice(CALLER_COMMANDS)
     prefers = command == "prefer" or (purpose == "nyhetsbrev" and chance.random() < 0.3)
     said = a_command(

@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main)
 INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all:
 
+# Kafka's jars are fetched and prepared ahead, unless a broker of your own is named.
+ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check demo bench soak lock proto clean
 
@@ -20,7 +23,7 @@ demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal
 	@exec $(PYTHON) -m consent_service demo $(ARGS)
 
 test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
-	@$(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
+	@$(ENGINES)
 	@exec $(PYTHON) -m pytest $(ARGS)
 
 check: $(VENV)/.development ## format, lint, strict types, import rules, the Kafka contract, size limits
@@ -72,10 +75,12 @@ $(VENV)/.made:
 
 $(VENV)/.service: requirements-embedded.lock $(VENV)/.made
 	@$(call install,$<)
+	@$(ENGINES)
 	@touch $@
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.made
 	@$(call install,$<)
+	@$(ENGINES)
 	@touch $@ $(VENV)/.service
 
 # One line a package; pip's exit code comes through the pipe as the last line.

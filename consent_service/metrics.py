@@ -38,14 +38,15 @@ class Metrics:
             "consent_queued_rows", "Commands that wait for the ledger's writers.", registry=self.registry
         )
         self.published = Counter(
-            "consent_published_total", "Events that Kafka has acknowledged.", ("kind",), registry=self.registry
+            "consent_published_total",
+            "Events that Kafka has acknowledged.",
+            ("kind",),
+            registry=self.registry,
         )
         self.publish_failures = Counter(
             "consent_publish_failures_total", "Batches that Kafka did not take.", registry=self.registry
         )
-        self.outbox_rows = Gauge(
-            "consent_outbox_rows", "Events that wait for Kafka.", registry=self.registry
-        )
+        self.outbox_rows = Gauge("consent_outbox_rows", "Events that wait for Kafka.", registry=self.registry)
         self.outbox_oldest_seconds = Gauge(
             "consent_outbox_oldest_seconds",
             "Age of the oldest event that waits for Kafka, in seconds.",

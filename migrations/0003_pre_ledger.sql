@@ -116,9 +116,15 @@ $$;
 
 create trigger records_append_only before update or delete on records
     for each row execute function refuse_change();
+create trigger records_no_truncate before truncate on records
+    for each statement execute function refuse_change();
 create trigger purpose_versions_append_only before update or delete on purpose_versions
     for each row execute function refuse_change();
+create trigger purpose_versions_no_truncate before truncate on purpose_versions
+    for each statement execute function refuse_change();
 create trigger notices_append_only before update or delete on notices
     for each row execute function refuse_change();
+create trigger notices_no_truncate before truncate on notices
+    for each statement execute function refuse_change();
 
 -- migrate:down

@@ -57,5 +57,7 @@ create index audit_subject on audit (controller, subject_id) where subject_id is
 
 create trigger audit_append_only before update or delete on audit
     for each row execute function refuse_change();
+create trigger audit_no_truncate before truncate on audit
+    for each statement execute function refuse_change();
 
 -- migrate:down

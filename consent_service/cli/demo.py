@@ -17,13 +17,12 @@ import uvloop
 from consent_service.app import PortTaken, run_service
 from consent_service.cli.demo_client import CallFailed
 from consent_service.cli.demo_story import DemoFailed, Service, Story
-from consent_service.cli.demo_view import View
+from consent_service.cli.demo_view import View, wants_colour
 from consent_service.cli.progress import Progress
 from consent_service.cli.run import prepared
 from consent_service.cli.running import Running, find_running
 from consent_service.cli.token import make_token
 from consent_service.embedded import AlreadyRunning, EngineError
-from consent_service.embedded.ports import HOST, free_port
 from consent_service.events.consume import NotAChange
 from consent_service.events.follow import StreamAway
 from consent_service.logs import set_up_logging
@@ -96,7 +95,7 @@ async def _until_interrupted(arguments: argparse.Namespace) -> int:
 async def _demo(arguments: argparse.Namespace) -> None:
     terminal = sys.stdout.isatty()
     pace_s = arguments.pace if arguments.pace is not None else _PACE_S * terminal
-    view = View(sys.stdout, colour=terminal and not os.environ.get("NO_COLOR"))
+    view = View(sys.stdout, colour=wants_colour(sys.stdout, os.environ))
     async with AsyncExitStack() as stack:
         if arguments.url is not None:
             service = _named(arguments)
@@ -146,19 +145,20 @@ def _announced(running: Running, bootstrap: str) -> Service:
 @asynccontextmanager
 async def _own(data_dir: Path) -> AsyncIterator[Service]:
     """Engines and the service in this process, on any free port."""
-    overrides = {"CONSENT_HOST": HOST, "CONSENT_PORT": str(free_port())}
+    overrides = {"CONSENT_HOST": "127.0.0.1", "CONSENT_PORT": "0"}
     stop, ready = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         with Progress() as progress:
             settings, bound = await stack.enter_async_context(prepared(data_dir, overrides, progress))
         assert settings.kafka_bootstrap is not None
+        host, port = bound.getsockname()[:2]
+        url = f"http://{host}:{port}"
         serving = asyncio.create_task(run_service(settings, stop, bound=bound, ready=ready.set))
         begun = asyncio.create_task(ready.wait())
         try:
             await asyncio.wait({serving, begun}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 serving.result()
-            url = f"http://{HOST}:{settings.port}"
             yield Service(url, settings.kafka_bootstrap, "started for this demo", _made(settings))
         finally:
             begun.cancel()

@@ -272,19 +272,24 @@ class Story:
                 for row, a, b in zip(rows, before, after, strict=True)
             ],
         )
-        for row, *found in zip(rows, before, after, strict=True):
-            for moment, answer, due in zip(("before", "after"), found, (row.before, row.after), strict=True):
-                if (answer.allowed, answer.reason) != (due == "given", due):
-                    raise DemoFailed(
-                        f"{moment} the withdrawals the permission of {row.person.name} for "
-                        f"{row.recipient.purpose} is `{_told(answer)}`; due is `{due}`."
-                    )
+        check_permissions(rows, before, after)
         self._view.text(
             f"Four withdrawals, four systems that stopped, the slowest {milliseconds(max(self._stopped))} after "
             "the answer; the Facebook pixel never began. The service called none of them, and knows none of "
             "their addresses: whoever may read the topic can obey it. What they read names a person by an id, "
             "never by an address or a cookie."
         )
+
+
+def check_permissions(rows: Sequence[Row], before: Sequence[Permission], after: Sequence[Permission]) -> None:
+    """Raises DemoFailed at the first permission that is not the one due."""
+    for row, *found in zip(rows, before, after, strict=True):
+        for moment, answer, due in zip(("before", "after"), found, (row.before, row.after), strict=True):
+            if answer != Permission(due == "given", due):
+                raise DemoFailed(
+                    f"{moment} the withdrawals the permission of {row.person.name} for {row.recipient.purpose} is "
+                    f"`{_told(answer)}`, and should have been `{due}`."
+                )
 
 
 def _told(permission: Permission) -> str:

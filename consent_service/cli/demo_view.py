@@ -63,6 +63,11 @@ class View:
         self._stream.flush()
 
 
+def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """On a terminal that can, unless NO_COLOR is set to anything."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
 def milliseconds(seconds: float) -> str:
     """12.3 ms"""
     return f"{seconds * 1000:.1f} ms"

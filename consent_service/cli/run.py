@@ -76,7 +76,9 @@ async def _run(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
             )
             progress("serving")
         with announced(arguments.data_dir, settings, public_url(settings, bound)):
-            await run_service(settings, stop, bound=bound, ready=lambda: _welcome(settings, arguments.data_dir))
+            await run_service(
+                settings, stop, bound=bound, ready=lambda: _welcome(settings, arguments.data_dir)
+            )
         print("\nStopping ...", file=sys.stderr)
     print("Stopped. Your data is kept; the next start finds it.", file=sys.stderr)
 

@@ -17,7 +17,7 @@ import psutil
 
 from consent_service.embedded.errors import EngineError, EngineFailed, PortTaken
 from consent_service.embedded.folder import POLL_S, DataFolder, kill_all, living, tree, until
-from consent_service.embedded.identity import Identity, launched
+from consent_service.embedded.identity import ENVIRONMENT, Identity, launched
 from consent_service.embedded.ports import HOST, demand_free, free_port
 
 Progress = Callable[[str], None]
@@ -193,7 +193,7 @@ class Engine(ABC):
                 stdout=log,
                 stderr=log,
                 cwd=self.data_dir,
-                env=_plain_environment(),
+                env=ENVIRONMENT,
                 start_new_session=True,
                 pass_fds=(self._folder.lock,),
             )
@@ -240,8 +240,3 @@ class Engine(ABC):
 
 def _owner_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _plain_environment() -> dict[str, str]:
-    # PGDATA, PGPORT, KAFKA_OPTS, JAVA_TOOL_OPTIONS and the like would change what was asked for.
-    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

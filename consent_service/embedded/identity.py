@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import signal
 import stat
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from typing import Literal
 
 Identity = Literal["same", "namespace", "nobody"]
 
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+"""All that an engine is told: PGPORT, KAFKA_OPTS, JAVA_TOOL_OPTIONS would change what was asked for."""
+
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -26,6 +30,20 @@ def launched(identity: Identity, end_signal: int, command: list[str]) -> list[st
     """The command that starts `command` through the launcher, tied to this process's life."""
     python = [sys.executable, "-I", "-S", str(LAUNCHER)]
     return [*python, str(os.getpid()), str(end_signal), identity, *command]
+
+
+def run_to_end(identity: Identity, command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program of an engine that ends by itself; it ends with us, should we die meanwhile."""
+    return subprocess.run(
+        launched(identity, signal.SIGTERM, command),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
 
 
 @functools.cache

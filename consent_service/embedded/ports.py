@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 
 from consent_service.embedded.errors import EngineError, PortTaken
 
 HOST = "127.0.0.1"
+FIRST_PORT = 20_000
+PORTS = 12_000
+TRIES = 100
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, chosen at random below those that systems give to outgoing connections.
+
+    So it stays free while an engine is down and clients try to reach it again and again.
+    """
+    for _ in range(TRIES):
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise EngineError(f"no free port was found on {HOST}")
 
 
 def demand_free(engine: str, port: int) -> None:

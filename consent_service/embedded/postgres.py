@@ -16,7 +16,6 @@ import secrets
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from urllib.parse import quote
 from consent_service.embedded.engine import Engine, Progress
 from consent_service.embedded.errors import EngineError, EngineFailed, EngineMissing
 from consent_service.embedded.folder import living, tree
-from consent_service.embedded.identity import Identity, give, launched, open_for_traversal, unprivileged
+from consent_service.embedded.identity import Identity, give, open_for_traversal, run_to_end, unprivileged
 
 SUPERUSER = "postgres"
 SOCKET_PATH_BYTES_MAX = 107
@@ -154,17 +153,7 @@ class PostgresServer(Engine):
             f"--sync-method={SYNC_METHOD}" if self._fsync else "--no-sync",
         ]
         try:
-            # Should we die meanwhile, initdb does too, and removes what it made.
-            made = subprocess.run(
-                launched(identity, signal.SIGTERM, command),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd=self.data_dir,
-                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-                start_new_session=True,
-            )
+            made = run_to_end(identity, command, self.data_dir)
         finally:
             secret.unlink()
         if made.returncode != 0:

@@ -146,15 +146,16 @@ class Publisher:
         self._topics.clear()
         if producer is None:
             return
-        sender = producer._sender.sender_task
+        # It offers no other way to end it.
+        sender = producer._sender.sender_task  # noqa: SLF001
         while sender is not None and not sender.done():
             # It answers the first cancellation by waiting for the requests under way; each next one ends one.
             sender.cancel()
             await asyncio.wait({sender}, timeout=0.01)
-        held = producer._message_accumulator
-        for batch in [*chain.from_iterable(held._batches.values()), *held._pending_batches]:
+        held = producer._message_accumulator  # noqa: SLF001
+        for batch in [*chain.from_iterable(held._batches.values()), *held._pending_batches]:  # noqa: SLF001
             batch.future.cancel()
-            batch._drain_waiter.cancel()
+            batch._drain_waiter.cancel()  # noqa: SLF001
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await producer.stop()

@@ -105,7 +105,7 @@ class Relay:
             self._wake.clear()
             try:
                 done = await self._round()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the rows are still there: try again
                 await self._after_failure(error, stop)
                 continue
             self._after_success()

@@ -82,6 +82,7 @@ class Ledger:
         self._now = now
         self._queue: deque[_Waiting] = deque()
         self._queued_rows = 0
+        self._writers = 0
         self._writing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -103,7 +104,8 @@ class Ledger:
         waiting = _Waiting(submission)
         self._queue.append(waiting)
         self._queued_rows += _rows(submission)
-        if len(self._writing) < self._writers_max:
+        if self._writers < self._writers_max:
+            self._writers += 1
             writer = asyncio.create_task(self._write())
             self._writing.add(writer)
             writer.add_done_callback(self._writing.discard)
@@ -116,15 +118,17 @@ class Ledger:
             await asyncio.wait(self._writing)
 
     async def _write(self) -> None:
-        """Empty the queue, batch by batch."""
-        while self._queue:
-            batch = self._take()
-            try:
-                await self._settle(batch)
-            except Exception as error:
-                _log.exception("batch failed")
-                for waiting in batch:
-                    _refuse(waiting, error)
+        """Empty the queue, batch by batch; gone in the step that found it empty, so that nobody waits in vain."""
+        try:
+            while self._queue:
+                batch = self._take()
+                try:
+                    await self._settle(batch)
+                finally:
+                    for waiting in batch:
+                        _refuse(waiting, Unavailable("The service was interrupted. Try again."))
+        finally:
+            self._writers -= 1
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -232,5 +236,6 @@ def _answer(waiting: _Waiting, outcome: Outcome) -> None:
 
 
 def _refuse(waiting: _Waiting, error: Exception) -> None:
+    """Nothing happens where the caller has an answer already."""
     if not waiting.answer.done():
         waiting.answer.set_exception(error)

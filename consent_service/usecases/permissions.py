@@ -80,6 +80,7 @@ class Permissions:
         self._readers_max = readers
         self._now = now
         self._queue: deque[_Waiting] = deque()
+        self._readers = 0
         self._reading: set[asyncio.Task[None]] = set()
 
     async def one(
@@ -181,13 +182,15 @@ class Permissions:
             raise Overloaded("Too many questions wait. Try again.")
         waiting = _Waiting(question)
         self._queue.append(waiting)
-        if len(self._reading) < self._readers_max:
+        if self._readers < self._readers_max:
+            self._readers += 1
             reader = asyncio.create_task(self._read())
             self._reading.add(reader)
             reader.add_done_callback(self._reading.discard)
         return await waiting.answer
 
     async def _read(self) -> None:
+        """Empty the queue; gone in the step that found it empty, so that nobody waits in vain."""
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_rows_max))]
             try:
@@ -203,6 +206,7 @@ class Permissions:
             for waiting, answer in zip(batch, answers, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
+        self._readers -= 1
 
 
 def known_at(flags: SubjectFlags, state: State | None, purpose: Purpose, as_of: datetime) -> Permission:

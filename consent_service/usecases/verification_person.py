@@ -136,13 +136,12 @@ class PersonCheck:
             return None
         try:
             key = keyring.open(person.key_id, person.sealed_key, key_place(person.subject_id))
-        except SealBroken:
-            self._fault(What.KEY_BROKEN)
-            return None
-        if len(key) != KEY_BYTES:
-            self._fault(What.KEY_BROKEN)
-            return None
-        return key
+            if len(key) == KEY_BYTES:
+                return key
+        except (SealBroken, ValueError):
+            pass
+        self._fault(What.KEY_BROKEN)
+        return None
 
     def _check_link(self, found: FoundRecord) -> None:
         last = self._last
@@ -266,7 +265,9 @@ class Pair:
             "since": state.since,
             "until": state.until,
             "effective_at": state.latest_at,
-            "preferences": None if state.preferences is None else _plain(msgspec.json.encode(state.preferences)),
+            "preferences": None
+            if state.preferences is None
+            else _plain(msgspec.json.encode(state.preferences)),
             "preferences_record_id": state.preferences_record_id,
         }
 

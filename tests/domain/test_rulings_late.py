@@ -131,6 +131,14 @@ def test_a_late_withdrawal_is_about_the_consent_that_stood_in_its_place() -> Non
     assert pair.says("refuse", day(104), channel=Channel.PAPER, occurred_at=day(0)).version == 2
 
 
+def test_what_was_told_earlier_of_the_same_moment_stands_before_a_late_fact() -> None:
+    """R15: by (effective time, sequence)."""
+    pair = Pair(a_purpose(a_version(1), a_version(2, change="editorial")))
+    pair.says("grant", day(1))
+    pair.says("refuse", day(101))
+    assert pair.says("withdraw", day(103), channel=Channel.PAPER, occurred_at=day(1)).version == 1
+
+
 def test_a_late_fact_keeps_the_bases_of_the_day_it_was_recorded() -> None:
     """CORE 18: `governing_version` is the current one when decided, and the fold goes by it ever after."""
     pair = Pair(a_purpose(a_version(1), a_version(2, legal_bases="legitimate_interests")))

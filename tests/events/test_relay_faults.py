@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -107,26 +108,28 @@ async def test_what_was_acknowledged_but_not_deleted_comes_again_under_the_same_
 async def test_R25_a_broker_that_starts_late_gets_everything(
     database: TestDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "consent_service")
     port = free_port()
     broker = KafkaServer(tmp_path, port=port)
     stream = Stream(database, f"127.0.0.1:{port}")
     await stream.prepare()
     await stream.append([a_record(1, 1), a_record(2, 1)])
 
-    with caplog.at_level(logging.INFO, "consent_service"):
+    async with AsyncExitStack() as engines:
         async with stream.relay() as relay:
 
             async def tried_often() -> bool:
                 return (stream.metrics.registry.get_sample_value("consent_publish_failures_total") or 0) >= 3
 
             await eventually(tried_often)
-            assert relay.failing
-            async with broker:
-                await stream.append([a_record(1, 2)])
-                await stream.drained()
-                assert not relay.failing
-                assert await sequences(stream) == {1: [1, 2], 2: [1]}
-                await relay_stands_a_frozen_broker(stream, broker)
+            while_away = relay.failing
+            await engines.enter_async_context(broker)
+            await stream.append([a_record(1, 2)])
+            await stream.drained()
+            assert (while_away, relay.failing) == (True, False)
+            assert await sequences(stream) == {1: [1, 2], 2: [1]}
+            await relay_stands_a_frozen_broker(stream, broker)
+        await publisher_gives_up_without_a_trace(stream, broker)
 
     lines = [
         record.getMessage() for record in caplog.records if record.name.startswith("consent_service.events")
@@ -151,6 +154,21 @@ async def relay_stands_a_frozen_broker(stream: Stream, broker: KafkaServer) -> N
     found = await sequences(stream)
     assert without_repetition(found[1]) == [1, 2, 3, 4]
     assert without_repetition(found[2]) == [1, 2]
+
+
+async def publisher_gives_up_without_a_trace(stream: Stream, broker: KafkaServer) -> None:
+    """Nothing of it is left that could deliver later what it held."""
+    before = asyncio.all_tasks()
+    publisher = Publisher(stream.bootstrap)
+    await publisher.prepare({stream.changes})
+    broker.pause()
+
+    sent = await publisher.send([Message(stream.changes, b"key", b"value", (), 0)])
+
+    broker.resume()
+    assert sent.acknowledged == ()
+    assert isinstance(sent.failure, TimeoutError)
+    assert asyncio.all_tasks() <= before
 
 
 async def test_a_topic_that_was_deleted_is_made_again(stream: Stream) -> None:
@@ -248,6 +266,26 @@ async def test_a_relay_may_be_stopped_before_it_starts_and_twice(stream: Stream)
         await asyncio.wait_for(running, 3)
 
     assert await stream.run(HOLDERS) is None
+
+
+async def test_a_relay_stops_within_seconds_while_a_broker_answers_nothing(stream: Stream) -> None:
+    connected = asyncio.Event()
+    hang_up = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await hang_up.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        stream.bootstrap = f"127.0.0.1:{port}"
+        async with stream.relay(patience_s=4):
+            await asyncio.wait_for(connected.wait(), 5)
+        hang_up.set()
+
+    assert await stream.run(HOLDERS) is None
+    assert await stream.run("select count(*) from outbox") == 1
 
 
 async def test_what_does_not_fit_into_a_batch_waits_for_the_next(stream: Stream) -> None:

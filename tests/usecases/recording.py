@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -13,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry
+from consent_service.domain.errors import ConsentError
 from consent_service.domain.identifiers import Identifier
 from consent_service.domain.purposes import Change
 from consent_service.domain.values import Basis, Command
@@ -94,8 +96,9 @@ class Room:
         await self.catalogue.publish(Caller(controller, "test"), purpose, asked)
 
     async def says(self, who: SubjectReference, *commands: CommandInput, **fields: Any) -> Answer:
-        """A submission of its own, answered."""
-        return await self.ledger.submit(a_submission(who, *commands, **fields))
+        """A submission of its own, answered within ten seconds."""
+        async with asyncio.timeout(10):
+            return await self.ledger.submit(a_submission(who, *commands, **fields))
 
 
 @asynccontextmanager
@@ -149,6 +152,15 @@ def a_submission(
             fingerprint=sha256(body.encode()).digest(),
         )
     return Submission(Caller(controller, "crm"), who, commands, idempotency=claim)
+
+
+async def refusal_of(answering: Awaitable[Answer]) -> Any:
+    """The refusal that is raised, whatever its class; a replayed one has a class of its own."""
+    try:
+        answer = await answering
+    except ConsentError as refusal:
+        return refusal
+    raise AssertionError(f"not refused: {answer}")
 
 
 async def faults_of(

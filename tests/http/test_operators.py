@@ -1,0 +1,52 @@
+"""Alive, ready, degraded (R25), and the pages for people."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from consent_service.http.problems import STATUS
+from tests.http.conftest import Api
+
+#: Of rapidoc-min.js 9.3.8, as its makers publish it.
+SCRIPT_SHA256 = "affbd173a65e870e18f392cca963113bcdafb6e50e88cd2f6a834a65b22db94d"
+EXTERNAL = re.compile(r"""(?:src|href|action)\s*=\s*["'](?:https?:)?//""")
+
+
+async def test_healthz_and_readyz_are_open(api: Api) -> None:
+    alive, ready = await api.client.get("/healthz"), await api.client.get("/readyz")
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": True, "broker": None})
+
+
+async def test_the_interactive_documentation_needs_no_other_host(api: Api) -> None:
+    page = await api.client.get("/schema")
+    assert page.headers["content-type"].startswith("text/html")
+    assert EXTERNAL.search(page.text) is None
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    assert "<script>" not in page.text
+    for path in re.findall(r'(?:src|spec-url)="([^"]+)"', page.text):
+        assert (await api.client.get(path)).status_code == 200, path
+
+
+async def test_the_documentations_script_is_the_one_its_makers_publish(api: Api) -> None:
+    packed = await api.client.get("/schema/rapidoc-min.js", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    plain = await api.client.get("/schema/rapidoc-min.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    assert sha256(plain.content).hexdigest() == SCRIPT_SHA256
+    assert packed.headers["content-type"].startswith("text/javascript")
+    again = await api.client.get("/schema/rapidoc-min.js", headers={"if-none-match": packed.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_every_problem_has_a_page_and_stands_in_the_list(api: Api) -> None:
+    listed = (await api.client.get("/problems")).text
+    for slug, status in STATUS.items():
+        assert f'href="/problems/{slug}"' in listed
+        page = await api.client.get(f"/problems/{slug}")
+        assert f"<dd>{status}</dd>" in page.text
+        assert "What to do" in page.text

@@ -1,0 +1,95 @@
+"""The guard's table against the design's, and against what the routes do (API face 1)."""
+
+from __future__ import annotations
+
+import re
+
+from consent_service.http.routes import OPERATIONS, SCOPES_NEEDED
+from consent_service.http.scopes import SCOPES
+from tests.http.conftest import UNKNOWN_ID, Api
+from tests.http.tables import rows, told
+
+#: What a token must carry, as the interface promises it.
+NEEDED = """
+POST   | /v1/subjects                                             | subjects:write
+POST   | /v1/subjects/lookup                                      | subjects:read
+GET    | /v1/subjects/{subject_id}                                | consents:read
+GET    | /v1/subjects/{subject_id}/identifiers                    | identifiers:read
+POST   | /v1/subjects/{subject_id}/identifiers                    | subjects:write
+DELETE | /v1/subjects/{subject_id}/identifiers/{identifier_id}    | subjects:write
+POST   | /v1/subjects/{subject_id}/consents/{purpose}/{command}   | consents:write
+POST   | /v1/decisions                                            | consents:write
+GET    | /v1/subjects/{subject_id}/permissions/{purpose}          | consents:read
+POST   | /v1/permissions                                          | consents:read
+GET    | /v1/subjects/{subject_id}/records                        | consents:read
+GET    | /v1/records/{record_id}                                  | consents:read
+GET    | /v1/purposes                                             | catalogue:read
+GET    | /v1/purposes/{purpose}                                   | catalogue:read
+PUT    | /v1/purposes/{purpose}                                   | catalogue:write
+GET    | /v1/purposes/{purpose}/versions/{version}                | catalogue:read
+GET    | /v1/purposes/{purpose}/draft                             | catalogue:read
+GET    | /healthz                                                 | none
+GET    | /readyz                                                  | none
+GET    | /metrics                                                 | none
+"""
+
+
+def test_every_operation_needs_the_scope_that_the_interface_promises() -> None:
+    promised = {(method, path): None if scope == "none" else scope for method, path, scope in rows(NEEDED, 3)}
+    assert promised == SCOPES_NEEDED
+    assert {scope for scope in promised.values() if scope} <= set(SCOPES)
+
+
+def filled(path: str) -> str:
+    return (
+        re.sub(r"\{version\}", "1", re.sub(r"\{\w+_id\}", UNKNOWN_ID, path))
+        .replace("{purpose}/{command}", "newsletter/withdraw")
+        .replace("{purpose}", "newsletter")
+    )
+
+
+async def test_every_route_asks_for_its_scope_and_for_no_other(api: Api) -> None:
+    for operation in OPERATIONS:
+        path = filled(operation.path)
+        if operation.scope is None:
+            assert (await api.client.request(operation.method, path)).status_code == 200
+            continue
+        without = api.issuer.sign(scope=" ".join(scope for scope in SCOPES if scope != operation.scope))
+        refused = await api(operation.method, path, token=without)
+        assert told(refused) == "403 insufficient-scope", operation.name
+        assert f'scope="{operation.scope}"' in refused.headers["www-authenticate"]
+        alone = await api(operation.method, path, token=api.issuer.sign(scope=operation.scope))
+        assert alone.status_code not in (401, 403), operation.name
+        assert (await api.client.request(operation.method, path)).status_code == 401, operation.name
+
+
+async def test_two_controllers_never_see_each_others_persons(api: Api) -> None:
+    person, identifier = await api.person(), api.somebody()
+    granted = await api.says(person, "newsletter", "grant")
+    record_id = granted.json()["record"]["record_id"]
+    await api("POST", "/v1/subjects", {"identifiers": [identifier]})
+    for method, path, body in (
+        ("GET", f"/v1/subjects/{person}", None),
+        ("GET", f"/v1/subjects/{person}/records", None),
+        ("GET", f"/v1/subjects/{person}/identifiers", None),
+        ("GET", f"/v1/subjects/{person}/permissions/newsletter", None),
+        ("GET", f"/v1/records/{record_id}", None),
+        ("POST", f"/v1/subjects/{person}/consents/newsletter/withdraw", {}),
+        ("POST", f"/v1/subjects/{person}/identifiers", {"identifiers": [api.somebody()]}),
+        ("DELETE", f"/v1/subjects/{person}/identifiers/{UNKNOWN_ID}", None),
+        ("POST", "/v1/subjects/lookup", {"identifiers": [identifier]}),
+    ):
+        assert told(await api(method, path, body, controller="sonh")) == "404 not-found", path
+    both = {
+        "subject": {"subject_id": person},
+        "decisions": [{"purpose": "newsletter", "command": "withdraw"}],
+    }
+    answer = await api("POST", "/v1/decisions", both, controller="sonh")
+    assert told(answer) == "422 unknown-reference /subject/subject_id"
+    query = {"queries": [{"subject_id": person, "purpose": "newsletter"}]}
+    answer = await api("POST", "/v1/permissions", query, controller="sonh")
+    assert told(answer) == "422 unknown-reference /queries/0/subject_id"
+    made = await api("POST", "/v1/subjects", {"identifiers": [identifier]}, controller="sonh")
+    assert made.status_code == 201
+    still = await api("GET", f"/v1/subjects/{person}/permissions/newsletter")
+    assert still.json()["allowed"] is True

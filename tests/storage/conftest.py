@@ -1,0 +1,45 @@
+"""A database in which every table of a controller's holds rows, of two controllers; nothing in it is ever changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consent_service.domain.catalogue import SiteEntry
+from consent_service.embedded import PostgresServer
+from consent_service.storage.catalogue import put_site
+from consent_service.usecases.submissions import Caller
+from tests.databases import TestDatabase, copy_template, drop
+from tests.usecases.recording import PURPOSES, a_command, open_room, someone
+
+CONTROLLERS = ("ansettr", "coness")
+
+
+@pytest.fixture(scope="session")
+async def filled(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
+    database = await copy_template(postgres)
+    await fill(database)
+    yield database
+    await drop(postgres, database)
+
+
+async def fill(database: TestDatabase) -> None:
+    """As the service does it, and by SQL what no use case writes yet."""
+    async with open_room(database, CONTROLLERS) as room:
+        for controller in CONTROLLERS:
+            await room.says(someone("anna"), a_command(), controller=controller, key="key")
+            await room.catalogue.save_draft(Caller(controller, "test"), "utkast", PURPOSES[0])
+            async with room.database.transaction([controller]) as connection:
+                await put_site(
+                    connection, controller, SiteEntry(f"site-{controller}", ("https://example.org",))
+                )
+                await connection.execute(
+                    "insert into suppressions (hash, controller, key_id, suppressed_at) "
+                    "values (sha256($1::text::bytea), $1, 'lookup-1', now())",
+                    controller,
+                )
+                await connection.execute(
+                    "insert into choices (controller, subject_id, choice_id, recorded_at) "
+                    "select controller, subject_id, 'choice', now() from subjects"
+                )

@@ -1,0 +1,110 @@
+"""Who may do what to which table: the least that each role needs (R22, CORE 19)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from tests.databases import TestDatabase
+
+#: s select, i insert, u update, d delete. Nobody else has anything; truncate, references and triggers nobody has.
+PRIVILEGES = """
+                    service  relay  sweeper  auditor
+audit               si       -      si       s
+choices             si       -      -        s
+controllers         siu      s      s        s
+idempotency         siud     -      sd       s
+identifier_hashes   sid      -      -        s
+identifiers         sid      -      -        s
+ledger_epoch        s        s      s        s
+notices             si       s      s        s
+outbox              i        sd     i        s
+purpose_drafts      siud     -      -        s
+purpose_versions    si       s      s        s
+purposes            si       s      s        s
+record_details      sid      -      sid      s
+records             si       s      si       s
+relay_leases        -        su     -        s
+schema_migrations   -        -      -        s
+sites               siu      -      -        s
+states              siu      s      siu      s
+subject_keys        sid      -      s        s
+subjects            siu      s      siu      s
+suppressions        sid      -      -        s
+"""
+GRANTED = """
+    select table_name, grantee, string_agg(lower(privilege_type), ' ' order by privilege_type)
+    from information_schema.role_table_grants
+    where table_schema = 'public' and grantee <> 'consent_owner'
+    group by table_name, grantee
+"""
+BY_COLUMN = "select count(*) from pg_attribute where attacl is not null and attrelid >= 16384"
+ROLES = """
+    select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin
+    from pg_roles
+    where rolname like 'consent\\_%'
+"""
+MEMBERS = "select count(*) from pg_auth_members m join pg_roles r on r.oid = m.member where r.rolname like 'consent%'"
+LETTERS = {"select": "s", "insert": "i", "update": "u", "delete": "d"}
+
+
+@pytest.fixture
+async def superuser(filled: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+    connection = await filled.connect()
+    yield connection
+    await connection.close()
+
+
+async def test_R22_every_role_has_the_least_that_it_needs(superuser: asyncpg.Connection) -> None:
+    granted = {
+        (table, role.removeprefix("consent_")): "".join(
+            sorted((LETTERS.get(word, f"[{word}]") for word in words.split()), key="siud".find)
+        )
+        for table, role, words in await superuser.fetch(GRANTED)
+    }
+    tables = await superuser.fetch("select tablename from pg_tables where schemaname = 'public' order by 1")
+    head, *_ = PRIVILEGES.strip("\n").splitlines()
+    lines = [head]
+    for (table,) in tables:
+        cells = [granted.pop((table, role), "-") for role in head.split()]
+        lines.append(f"{table:<19} {cells[0]:<8} {cells[1]:<6} {cells[2]:<8} {cells[3]}")
+
+    assert "\n".join(["", *lines, ""]) == PRIVILEGES
+    assert granted == {}
+
+
+async def test_no_column_has_grants_of_its_own(superuser: asyncpg.Connection) -> None:
+    assert await superuser.fetchval(BY_COLUMN) == 0
+
+
+async def test_R22_no_role_can_go_around_the_policies(superuser: asyncpg.Connection) -> None:
+    """None is a superuser, bypasses row-level security, makes roles or databases, or belongs to another role."""
+    roles = await superuser.fetch(ROLES)
+
+    assert len(roles) == 5
+    assert {tuple(row)[1:] for row in roles} == {(False, False, False, False, False, True)}
+    assert await superuser.fetchval(MEMBERS) == 0
+
+
+@pytest.mark.parametrize("role", ["consent_service", "consent_relay", "consent_sweeper", "consent_auditor"])
+async def test_only_the_owner_makes_tables(filled: TestDatabase, role: str) -> None:
+    connection = await filled.connect(role)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("create table public.mine ()")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("create temporary table mine ()")
+    await connection.close()
+
+
+async def test_the_public_may_not_even_connect(superuser: asyncpg.Connection, filled: TestDatabase) -> None:
+    await superuser.execute("create role stranger")
+    try:
+        for privilege in ("connect", "temporary", "create"):
+            assert not await superuser.fetchval(
+                "select has_database_privilege('stranger', 'consent_template', $1)", privilege
+            )
+        assert not await superuser.fetchval("select has_schema_privilege('stranger', 'public', 'create')")
+    finally:
+        await superuser.execute("drop role stranger")

@@ -1,0 +1,204 @@
+"""Nobody sees another controller's rows: row-level security on every table that has a controller (R22, CORE 19)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from consent_service.domain.errors import InvalidValue
+from consent_service.storage.database import open_database
+from tests.databases import TestDatabase
+
+#: Tables that belong to no controller. A table that is new belongs here only if it holds nothing of anybody's.
+NOBODYS = {"ledger_epoch", "relay_leases", "schema_migrations"}
+
+LISTED = "(controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text)))"
+#: Policy, command, roles, what is seen, what may be written (none: what is seen).
+POLICIES = {
+    ("every_controller", "*", "consent_auditor,consent_owner,consent_relay", "true", None),
+    ("own_controllers", "*", "consent_service,consent_sweeper", LISTED, None),
+}
+
+UNGUARDED = """
+    select c.relname
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace
+      and c.relkind in ('r', 'p')
+      and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'controller')
+      and not (c.relrowsecurity and c.relforcerowsecurity)
+"""
+POLICIES_OF = """
+    select p.polname,
+           p.polcmd::text,
+           (select string_agg(r.rolname, ',' order by r.rolname) from pg_roles r where r.oid = any(p.polroles)),
+           pg_get_expr(p.polqual, p.polrelid),
+           pg_get_expr(p.polwithcheck, p.polrelid)
+    from pg_policy p
+    where p.polrelid = $1::regclass and p.polpermissive
+"""
+TABLES = (
+    *(
+        "audit",
+        "choices",
+        "controllers",
+        "idempotency",
+        "identifier_hashes",
+        "identifiers",
+        "notices",
+        "outbox",
+    ),
+    *("purpose_drafts", "purpose_versions", "purposes", "record_details", "records", "sites", "states"),
+    *("subject_keys", "subjects", "suppressions"),
+)
+MAY = "select has_table_privilege($1, $2, $3)"
+every_table = pytest.mark.parametrize("table", TABLES)
+listed_roles = pytest.mark.parametrize("role", ["consent_service", "consent_sweeper"])
+
+
+@pytest.fixture
+async def superuser(filled: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+    connection = await filled.connect()
+    yield connection
+    await connection.close()
+
+
+async def as_role(database: TestDatabase, role: str, controllers: str | None = None) -> asyncpg.Connection:
+    connection = await database.connect(role)
+    if controllers is not None:
+        await connection.execute(f"set consent.controllers = '{controllers}'")
+    return connection
+
+
+async def test_every_table_is_a_controllers_or_known_to_be_nobodys(superuser: asyncpg.Connection) -> None:
+    tables = await superuser.fetch("select tablename from pg_tables where schemaname = 'public'")
+
+    assert {row[0] for row in tables} == {*TABLES, *NOBODYS}
+
+
+async def test_R22_no_table_with_a_controller_is_unguarded(superuser: asyncpg.Connection) -> None:
+    assert await superuser.fetch(UNGUARDED) == []
+
+
+async def test_a_new_table_that_is_forgotten_would_be_told(database: TestDatabase) -> None:
+    connection = await database.connect("consent_owner")
+    await connection.execute(
+        "create table forgotten (controller text); create table half (controller text); "
+        "alter table half enable row level security"
+    )
+    told = await connection.fetch(UNGUARDED)
+    await connection.close()
+
+    assert sorted(row[0] for row in told) == ["forgotten", "half"]
+
+
+@every_table
+async def test_R22_every_table_has_the_same_two_policies(superuser: asyncpg.Connection, table: str) -> None:
+    assert {tuple(row) for row in await superuser.fetch(POLICIES_OF, table)} == POLICIES
+
+
+@every_table
+async def test_both_controllers_have_rows_in_every_table(superuser: asyncpg.Connection, table: str) -> None:
+    rows = await superuser.fetch(f"select distinct controller from {table} order by controller")
+
+    assert [row[0] for row in rows] == ["ansettr", "coness"]
+
+
+@every_table
+@listed_roles
+@pytest.mark.parametrize(
+    ("listed", "seen"),
+    [
+        (None, []),
+        ("", []),
+        ("ansettr", ["ansettr"]),
+        ("coness,ansettr", ["ansettr", "coness"]),
+        ("ansett", []),
+        ("ansettr ", []),
+        ("%", []),
+    ],
+    ids=["no list", "empty", "one", "both", "a part", "a blank", "a pattern"],
+)
+async def test_R22_a_transaction_sees_the_controllers_it_names(
+    filled: TestDatabase,
+    superuser: asyncpg.Connection,
+    table: str,
+    role: str,
+    listed: str | None,
+    seen: list[str],
+) -> None:
+    if not await superuser.fetchval(MAY, role, table, "select"):
+        pytest.skip("the role may not read this table at all")
+    connection = await as_role(filled, role, listed)
+    rows = await connection.fetch(f"select distinct controller from {table} order by controller")
+    await connection.close()
+
+    assert [row[0] for row in rows] == seen
+
+
+@every_table
+@listed_roles
+async def test_R22_nobody_writes_a_row_of_another_controller(
+    filled: TestDatabase, superuser: asyncpg.Connection, table: str, role: str
+) -> None:
+    if not await superuser.fetchval(MAY, role, table, "insert"):
+        pytest.skip("the role may not add to this table at all")
+    theirs = await superuser.fetchval(
+        f"select to_jsonb({table}) from {table} where controller = 'coness' limit 1"
+    )
+    connection = await as_role(filled, role, "ansettr")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="violates row-level security policy"):
+        await connection.execute(
+            f"insert into {table} overriding system value select (jsonb_populate_record(null::{table}, $1)).*",
+            theirs,
+        )
+    await connection.close()
+
+
+@every_table
+@listed_roles
+async def test_R22_nobody_gives_a_row_away(
+    filled: TestDatabase, superuser: asyncpg.Connection, table: str, role: str
+) -> None:
+    if not await superuser.fetchval(MAY, role, table, "update"):
+        pytest.skip("the role may not change this table at all")
+    connection = await as_role(filled, role, "ansettr")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="violates row-level security policy"):
+        await connection.execute(f"update {table} set controller = 'coness'")
+    await connection.close()
+
+
+@pytest.mark.parametrize("role", ["consent_relay", "consent_auditor", "consent_owner"])
+async def test_R22_relay_auditor_and_owner_see_all(filled: TestDatabase, role: str) -> None:
+    connection = await as_role(filled, role)
+    seen = await connection.fetch("select distinct controller from records")
+    await connection.close()
+
+    assert len(seen) == 2
+
+
+async def test_the_list_ends_with_its_transaction(filled: TestDatabase) -> None:
+    """The pool's next user starts with nothing."""
+    async with open_database(
+        filled.url(), connections_max=1, statement_timeout_s=5, lock_timeout_s=5, name="tests"
+    ) as opened:
+        async with opened.transaction(["ansettr"]) as connection:
+            assert await connection.fetchval("select count(*) from records") == 1
+        async with opened.session() as connection:
+            assert await connection.fetchval("select count(*) from records") == 0
+        with pytest.raises(RuntimeError):
+            async with opened.transaction(["coness"]):
+                raise RuntimeError
+        async with opened.transaction([]) as connection:
+            assert await connection.fetchval("select count(*) from records") == 0
+
+
+@pytest.mark.parametrize("listed", ["ansettr,coness", "a'; reset all; --", "", "Ansettr", "ansettr\n"])
+async def test_only_a_slug_gets_into_the_list(filled: TestDatabase, listed: str) -> None:
+    async with open_database(
+        filled.url(), connections_max=1, statement_timeout_s=5, lock_timeout_s=5, name="tests"
+    ) as opened:
+        with pytest.raises(InvalidValue):
+            async with opened.transaction([listed]):
+                raise AssertionError("the transaction began")

@@ -35,7 +35,7 @@ check: $(VENV)/.development ## format, lint, strict types, import rules, the Kaf
 	@if git cat-file -e "$(BASE):proto" 2>/dev/null; \
 	then echo "$(BIN)/buf breaking --against $(BASE)"; $(BIN)/buf breaking --against ".git#ref=$(BASE)"; \
 	else echo "buf breaking: skipped, there is no agreed contract to compare with yet"; fi
-	$(PYTHON) -m pytest -q tests/style tests/packaging
+	$(PYTHON) -m pytest -q tests/style
 
 bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
 	@exec $(PYTHON) -m benchmarks $(ARGS)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from consent_service.app import keyring_from
@@ -71,10 +72,11 @@ class Walked:
     On a terminal that is one line, written anew each second; elsewhere a line every ten seconds.
     """
 
-    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool, seconds: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._seconds = seconds
         self._terminal = stream.isatty()
-        self._next = float("inf") if quiet else time.monotonic() + _QUIET_S
+        self._next = float("inf") if quiet else seconds() + _QUIET_S
         self._line = False
 
     def fault(self, fault: Fault) -> None:
@@ -82,9 +84,9 @@ class Walked:
         print(line_of(fault), flush=True)
 
     def progress(self, counts: Counts) -> None:
-        if time.monotonic() < self._next:
+        if self._seconds() < self._next:
             return
-        self._next = time.monotonic() + (_QUIET_S if self._terminal else _LINE_EVERY_S)
+        self._next = self._seconds() + (_QUIET_S if self._terminal else _LINE_EVERY_S)
         text = f"  {counts.persons:,} of {counts.persons_total:,} persons, {counts.records:,} records"
         self._stream.write(f"\r{text}" if self._terminal else f"{text}\n")
         self._stream.flush()

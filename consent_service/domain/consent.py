@@ -122,7 +122,7 @@ def decide(
     outcome = None if own else _outcome(governing.kind, stands.status, claim.command, here)
     refuse_bases(outcome, governing)
     version = purpose.versions[judged_version(claim, purpose, here, stands.status) - 1]
-    language = refuse_values(claim, version, here, stands.status)
+    language = refuse_values(claim, version, here, stands.status, late=late)
     refuse_erased(subject)
     refuse_now(claim, purpose, version, governing, stands.status, outcome, at=at, late=late)
     fact = Fact(
@@ -202,8 +202,8 @@ def _standing_verdict(
 
 def _outcome(kind: BasesKind, status: Status, command: Command, state: State | None) -> Outcome | None:
     """The table's cell; None for the service's own `expire`. A lift right after a lift says nothing new (CORE 2)."""
-    said = state is not None and state.record_id is not None and state.command is Command.LIFT_OBJECTION
-    if said and status is Status.UNKNOWN and command is Command.LIFT_OBJECTION:
+    lifted = state is not None and state.record_id is not None and state.command is Command.LIFT_OBJECTION
+    if lifted and command is Command.LIFT_OBJECTION:
         return Cell.STANDING
     return LIFECYCLE[kind][status].get(command)
 

@@ -76,7 +76,9 @@ def refuse_bases(outcome: Outcome | None, governing: PurposeVersion) -> None:
         raise outcome(_why(outcome, governing))
 
 
-def refuse_values(claim: Claim, version: PurposeVersion, state: State | None, status: Status) -> str | None:
+def refuse_values(
+    claim: Claim, version: PurposeVersion, state: State | None, status: Status, *, late: bool
+) -> str | None:
     """Raise what is not acceptable whatever stands (422). Returns the notice's language that matched, if any."""
     _refuse_times(claim, version)
     language = match_language(claim.language_asked, version.content.notices)
@@ -90,7 +92,7 @@ def refuse_values(claim: Claim, version: PurposeVersion, state: State | None, st
     requested = state.version if state is not None and status is Status.REQUESTED else None
     if claim.command is Command.CONFIRM and requested not in (None, version.number):
         raise InvalidValue(f"Version {requested} was requested; confirm that one.", pointer="/version")
-    _refuse_without_evidence(claim, version)
+    _refuse_without_evidence(claim, version, late=late)
     return language
 
 
@@ -136,8 +138,11 @@ def _why(refusal: type[ConsentError], governing: PurposeVersion) -> str:
     return f"The purpose rests on {bases}, not on consent: there is no consent to withdraw."
 
 
-def _refuse_without_evidence(claim: Claim, version: PurposeVersion) -> None:
-    """Raise EvidenceRequired whatever stands: R16 for imports, CORE 3 for double opt-in, CORE 4 for `invalidate`."""
+def _refuse_without_evidence(claim: Claim, version: PurposeVersion, *, late: bool) -> None:
+    """Raise EvidenceRequired whatever stands: R16 for imports, CORE 3 for double opt-in, CORE 4 for `invalidate`.
+
+    Of a late fact no confirmation can be demanded any more, so under double opt-in it needs evidence on any channel.
+    """
     if (
         claim.command is Command.INVALIDATE
         and claim.channel is not Channel.SYSTEM
@@ -151,7 +156,7 @@ def _refuse_without_evidence(claim: Claim, version: PurposeVersion) -> None:
     if claim.channel is Channel.IMPORT:
         raise EvidenceRequired("An imported grant needs evidence.", pointer="/evidence")
     doubled = version.content.confirmation is Confirmation.DOUBLE_OPT_IN
-    if doubled and claim.channel not in _UNPROVEN_CHANNELS:
+    if doubled and (late or claim.channel not in _UNPROVEN_CHANNELS):
         raise EvidenceRequired(
             "The version demands double opt-in; a grant on this channel needs evidence.", pointer="/evidence"
         )

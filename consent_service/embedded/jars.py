@@ -15,6 +15,7 @@ import platformdirs
 from consent_service.embedded.errors import EngineMissing, JarMismatch, JarUnavailable
 
 DOWNLOADS_AT_ONCE = 8
+TELL_EVERY = 10
 SHA256_HEX_DIGITS = 64
 
 
@@ -98,7 +99,8 @@ def _download(jars: list[LockedJar], folder: Path, progress: Callable[[str], Non
                 jar, file = arriving[arrival], arrival.result()
                 _verify(jar, file, "as downloaded")
                 file.replace(folder / jar.file_name)
-                progress(f"downloading Apache Kafka: {count} of {len(jars)} jars")
+                if count % TELL_EVERY == 0 or count == len(jars):
+                    progress(f"downloading Apache Kafka: {count} of {len(jars)} jars")
         finally:
             pool.shutdown(cancel_futures=True)
 

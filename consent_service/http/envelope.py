@@ -9,7 +9,10 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
+
+from prometheus_client import Counter, Histogram
 
 from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
 from consent_service.metrics import Metrics
@@ -33,6 +36,8 @@ class Envelope:
         self._app = app
         self._metrics = metrics
         self._now = now
+        # Finding a metric's child by its labels costs more than counting; there are as many as routes and statuses.
+        self._measures = cache(self._find_measures)
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] != "http":
@@ -59,8 +64,15 @@ class Envelope:
         """By the route's template, never by the path: that names a person."""
         route = scope.get("path_template") or "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.requests.labels(method, route, str(status)).inc()
-        self._metrics.request_seconds.labels(method, route).observe(seconds)
+        answers, latency = self._measures(method, route, status)
+        answers.inc()
+        latency.observe(seconds)
         if _log.isEnabledFor(logging.DEBUG):
             request_id = scope[REQUEST_ID]
             _log.debug("%s %s %d %.1f ms request_id=%s", method, route, status, seconds * 1000, request_id)
+
+    def _find_measures(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return (
+            self._metrics.requests.labels(method, route, str(status)),
+            self._metrics.request_seconds.labels(method, route),
+        )

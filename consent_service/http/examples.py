@@ -1,4 +1,4 @@
-"""Examples for the documentation: one reader of a newsletter, from the grant to what consumers are told."""
+"""Examples for the documentation: one person and one purpose of the sample catalogue."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 SUBJECT_ID = "0198c5a2-7d10-7c3e-9a41-5b0f4d2e8a67"
 RECORD_ID = "0198c5a2-7d3b-7f02-8e15-2c9d6a7b4f31"
+PURPOSE = "nettstedanalyse-matomo"
 IDENTIFIER_ID = "0198c5a2-7d0e-7a19-b3c4-8f1e2d3c4b5a"
 
 IDENTIFIERS: dict[str, Any] = {"identifiers": [{"type": "email", "value": "kari.nordmann@example.no"}]}
@@ -24,7 +25,7 @@ IDENTIFIER_PAGE: dict[str, Any] = {
     "next": None,
 }
 
-COMMAND: dict[str, Any] = {"version": 1, "language": "nb", "channel": "web", "source": "footer-form"}
+COMMAND: dict[str, Any] = {"version": 1, "language": "nb", "channel": "web", "source": "banner"}
 PERMISSION: dict[str, Any] = {
     "allowed": True,
     "reason": "given",
@@ -35,7 +36,7 @@ PERMISSION: dict[str, Any] = {
 RECORD: dict[str, Any] = {
     "record_id": RECORD_ID,
     "subject_id": SUBJECT_ID,
-    "purpose": "nyhetsbrev",
+    "purpose": PURPOSE,
     "version": 1,
     "sequence": 1,
     "command": "grant",
@@ -47,7 +48,7 @@ RECORD: dict[str, Any] = {
     "language": "nb",
     "notice_hash": "6f1f2a0c9d4b8e7a5c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b",
     "channel": "web",
-    "source": "footer-form",
+    "source": "banner",
     "preferences": None,
     "permission": PERMISSION,
     "superseded": False,
@@ -58,12 +59,12 @@ RECORD: dict[str, Any] = {
     "previous_hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
 }
 RECORDED: dict[str, Any] = {"record": RECORD, "permission": PERMISSION}
-RECORD_WITH_EVIDENCE: dict[str, Any] = {**RECORD, "evidence": {"form": "footer", "ticket": "4711"}}
+RECORD_WITH_EVIDENCE: dict[str, Any] = {**RECORD, "evidence": {"screen": "front-page", "ticket": "4711"}}
 RECORD_PAGE: dict[str, Any] = {"items": [RECORD], "next": None}
 DECISIONS: dict[str, Any] = {
     "subject": IDENTIFIERS,
     "decisions": [
-        {"purpose": "matomo", "command": "grant", "version": 1, "channel": "web"},
+        {"purpose": PURPOSE, "command": "grant", "version": 1, "channel": "web"},
         {"purpose": "facebook-piksel", "command": "refuse", "channel": "web"},
     ],
 }
@@ -71,16 +72,16 @@ DECISIONS_ANSWER: dict[str, Any] = {"subject_id": SUBJECT_ID, "created": True, "
 
 QUERIES: dict[str, Any] = {
     "queries": [
-        {"subject_id": SUBJECT_ID, "purpose": "nyhetsbrev"},
-        {"identifier": {"type": "email", "value": "ola@example.no"}, "purpose": "nyhetsbrev"},
+        {"subject_id": SUBJECT_ID, "purpose": PURPOSE},
+        {"identifier": {"type": "email", "value": "ola@example.no"}, "purpose": PURPOSE},
     ]
 }
 ANSWERS: dict[str, Any] = {
     "answers": [
-        {"subject_id": SUBJECT_ID, "purpose": "nyhetsbrev", **PERMISSION},
+        {"subject_id": SUBJECT_ID, "purpose": PURPOSE, **PERMISSION},
         {
             "subject_id": None,
-            "purpose": "nyhetsbrev",
+            "purpose": PURPOSE,
             "allowed": False,
             "reason": "no_record",
             "status": "unknown",
@@ -93,7 +94,7 @@ SUBJECT_STATE: dict[str, Any] = {
     "subject_id": SUBJECT_ID,
     "consents": [
         {
-            "purpose": "nyhetsbrev",
+            "purpose": PURPOSE,
             "status": "given",
             "version": 1,
             "since": "2026-03-02T09:15:00.123456Z",

@@ -14,6 +14,7 @@ from consent_service import __version__
 from consent_service.domain import errors
 from consent_service.domain.errors import ConsentError
 from consent_service.domain.values import SLUG
+from consent_service.http.examples import PURPOSE
 from consent_service.http.operation import Answer, Operation, Parameter
 from consent_service.http.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, Problem, problem_type
 from consent_service.http.scopes import SCOPES
@@ -25,7 +26,7 @@ _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "subject_id": _UUID,
     "record_id": _UUID,
     "identifier_id": _UUID,
-    "purpose": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64},
+    "purpose": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [PURPOSE]},
     "version": {"type": "integer", "minimum": 1},
 }
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -233,7 +234,7 @@ def _header_references(*names: str) -> dict[str, Any]:
 def _content(media_type: str, schema: Any, example: Any) -> dict[str, Any]:
     content = {"schema": schema}
     if example is not None:
-        content["example"] = example
+        content["examples"] = {"example": {"value": example}}
     return {media_type: content}
 
 

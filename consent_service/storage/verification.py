@@ -1,6 +1,6 @@
 """Reading all that a verification compares, a range of persons at a time, as role consent_auditor (R21, R22).
 
-A range lies after one (controller, subject_id) up to and including another, in the order of the primary keys, so
+A range is of one controller, after one subject_id up to and including another: in the order of the primary keys, so
 that every statement walks an index and neither side ever holds more than a page.
 """
 
@@ -22,10 +22,8 @@ from consent_service.storage.database import Connection
 DETAILS_REMOVED = "details.removed"
 PERSON_ERASED = "person.erased"
 
-Place = tuple[str, UUID]
-
-#: Before every person.
-START: Place = ("", UUID(int=0))
+#: Before every person; it is nobody's id.
+START = UUID(int=0)
 
 _RECORD_ROWS_FETCHED = 200
 
@@ -48,15 +46,11 @@ class FoundPerson(msgspec.Struct, frozen=True):
     key_id: str | None
     sealed_key: bytes | None
 
-    @property
-    def place(self) -> Place:
-        return (self.controller, self.subject_id)
-
 
 class FoundRecord(msgspec.Struct, frozen=True):
     """A record as it lies there, every value unread: whoever forged it need not have kept to our vocabulary."""
 
-    place: Place
+    subject_id: UUID
     sequence: int
     purpose: str | None
     recorded_at: datetime
@@ -70,7 +64,6 @@ class FoundRecord(msgspec.Struct, frozen=True):
 class FoundState(msgspec.Struct, frozen=True):
     """A state as it lies there, unread; `columns` by name, preferences as raw JSON."""
 
-    place: Place
     purpose: str
     columns: dict[str, Any]
 
@@ -91,71 +84,89 @@ async def count_persons(connection: Connection, controller: str | None) -> int:
     return counted
 
 
-# A person whose own row was taken away still shows in the others; so each table is asked.
+# A controller that the catalogue does not know may still have rows; so each table is asked.
+_NEXT_CONTROLLER = """
+    select min(controller)
+    from (select min(controller) as controller from subjects where controller > $1
+          union all
+          select min(controller) from records where controller > $1
+          union all
+          select min(controller) from states where controller > $1
+          union all
+          select min(controller) from record_details where controller > $1) as known
+"""
+
+
+async def next_controller(connection: Connection, after: str) -> str | None:
+    """The next controller of whom there is anything, in the order of their slugs; an empty text begins."""
+    following: str | None = await connection.fetchval(_NEXT_CONTROLLER, after)
+    return following
+
+
+# And a person whose own row was taken away shows in the other tables.
 _PERSONS = """
     with known as (
-        (select controller, subject_id
+        (select subject_id
          from subjects
-         where (controller, subject_id) > ($1::text, $2::uuid)
-           and ($3::text is null or controller = $3)
-         order by controller, subject_id
-         limit $4)
+         where controller = $1
+           and subject_id > $2
+         order by subject_id
+         limit $3)
         union
-        (select distinct controller, subject_id
+        (select distinct subject_id
          from records
-         where (controller, subject_id) > ($1::text, $2::uuid)
-           and ($3::text is null or controller = $3)
-         order by controller, subject_id
-         limit $4)
+         where controller = $1
+           and subject_id > $2
+         order by subject_id
+         limit $3)
         union
-        (select distinct controller, subject_id
+        (select distinct subject_id
          from states
-         where (controller, subject_id) > ($1::text, $2::uuid)
-           and ($3::text is null or controller = $3)
-         order by controller, subject_id
-         limit $4)
+         where controller = $1
+           and subject_id > $2
+         order by subject_id
+         limit $3)
         union
-        (select distinct controller, subject_id
+        (select distinct subject_id
          from record_details
-         where (controller, subject_id) > ($1::text, $2::uuid)
-           and ($3::text is null or controller = $3)
-         order by controller, subject_id
-         limit $4)
-        order by controller, subject_id
-        limit $4
+         where controller = $1
+           and subject_id > $2
+         order by subject_id
+         limit $3)
+        order by subject_id
+        limit $3
     )
-    select known.controller, known.subject_id, subjects.subject_id is not null as found,
+    select known.subject_id, subjects.subject_id is not null as found,
            subjects.last_sequence, subjects.last_hash, subjects.last_recorded_at,
            subjects.erased_at, subjects.suppressed_at, subjects.restricted_at,
            subject_keys.key_id, subject_keys.sealed_key
     from known
     left join subjects
-        on subjects.controller = known.controller
+        on subjects.controller = $1
        and subjects.subject_id = known.subject_id
     left join subject_keys
-        on subject_keys.controller = known.controller
+        on subject_keys.controller = $1
        and subject_keys.subject_id = known.subject_id
-    order by known.controller, known.subject_id
+    order by known.subject_id
 """
 
 
-async def read_persons(
-    connection: Connection, after: Place, controller: str | None, limit: int
-) -> list[FoundPerson]:
-    """The next persons after that place, of one controller or of all; empty at the end."""
-    rows = await connection.fetch(_PERSONS, *after, controller, limit)
+async def read_persons(connection: Connection, controller: str, after: UUID, limit: int) -> list[FoundPerson]:
+    """The controller's next persons after that one; empty at the end."""
+    rows = await connection.fetch(_PERSONS, controller, after, limit)
     return [
         FoundPerson(
-            controller=row[0],
-            subject_id=row[1],
-            head=Head(row[3], row[4], row[5], SubjectFlags(row[6], row[7], row[8])) if row[2] else None,
-            key_id=row[9],
-            sealed_key=row[10],
+            controller=controller,
+            subject_id=row[0],
+            head=Head(row[2], row[3], row[4], SubjectFlags(row[5], row[6], row[7])) if row[1] else None,
+            key_id=row[8],
+            sealed_key=row[9],
         )
         for row in rows
     ]
 
 
+# The range is said of both sides, since no planner concludes it for the other through the join.
 _RECORDS = """
     select records.record_id, records.controller, records.subject_id, records.sequence, records.purpose,
            records.command, records.status, records.version, records.governing_version, records.recorded_at,
@@ -169,17 +180,23 @@ _RECORDS = """
         on record_details.controller = records.controller
        and record_details.subject_id = records.subject_id
        and record_details.record_id = records.record_id
-    where (records.controller, records.subject_id) > ($1::text, $2::uuid)
-      and (records.controller, records.subject_id) <= ($3::text, $4::uuid)
-    order by records.controller, records.subject_id, records.sequence
+       and record_details.controller = $1
+       and record_details.subject_id > $2
+       and record_details.subject_id <= $3
+    where records.controller = $1
+      and records.subject_id > $2
+      and records.subject_id <= $3
+    order by records.subject_id, records.sequence
 """
 
 
-async def stream_records(connection: Connection, after: Place, last: Place) -> AsyncIterator[FoundRecord]:
+async def stream_records(
+    connection: Connection, controller: str, after: UUID, last: UUID
+) -> AsyncIterator[FoundRecord]:
     """Every record of the persons in the range, in their order and by sequence; inside a `snapshot`."""
-    async for row in connection.cursor(_RECORDS, *after, *last, prefetch=_RECORD_ROWS_FETCHED):
+    async for row in connection.cursor(_RECORDS, controller, after, last, prefetch=_RECORD_ROWS_FETCHED):
         yield FoundRecord(
-            place=(row["controller"], row["subject_id"]),
+            subject_id=row["subject_id"],
             sequence=row["sequence"],
             purpose=row["purpose"],
             recorded_at=row["recorded_at"],
@@ -191,54 +208,61 @@ async def stream_records(connection: Connection, after: Place, last: Place) -> A
 
 
 _STATES = """
-    select controller, subject_id, purpose, status, command, version, record_id, sequence, since, until, effective_at,
-           preferences, preferences_record_id
+    select subject_id, purpose, status, command, version, record_id, sequence, since, until, effective_at, preferences,
+           preferences_record_id
     from states
-    where (controller, subject_id) > ($1::text, $2::uuid)
-      and (controller, subject_id) <= ($3::text, $4::uuid)
+    where controller = $1
+      and subject_id > $2
+      and subject_id <= $3
 """
 
 
 async def read_found_states(
-    connection: Connection, after: Place, last: Place
-) -> dict[Place, list[FoundState]]:
+    connection: Connection, controller: str, after: UUID, last: UUID
+) -> dict[UUID, list[FoundState]]:
     """What is said to stand for the persons in the range."""
-    found: dict[Place, list[FoundState]] = {}
-    for row in await connection.fetch(_STATES, *after, *last):
+    found: dict[UUID, list[FoundState]] = {}
+    for row in await connection.fetch(_STATES, controller, after, last):
         columns = dict(row)
-        place = (columns.pop("controller"), columns.pop("subject_id"))
-        found.setdefault(place, []).append(FoundState(place, columns.pop("purpose"), columns))
+        subject_id = columns.pop("subject_id")
+        found.setdefault(subject_id, []).append(FoundState(columns.pop("purpose"), columns))
     return found
 
 
 _STRAYS = """
-    select controller, subject_id, count(*)
+    select subject_id, count(*)
     from record_details
-    where (controller, subject_id) > ($1::text, $2::uuid)
-      and (controller, subject_id) <= ($3::text, $4::uuid)
+    where controller = $1
+      and subject_id > $2
+      and subject_id <= $3
       and not exists (
           select
           from records
           where records.controller = record_details.controller
             and records.subject_id = record_details.subject_id
-            and records.record_id = record_details.record_id)
-    group by controller, subject_id
+            and records.record_id = record_details.record_id
+            and records.controller = $1
+            and records.subject_id > $2
+            and records.subject_id <= $3)
+    group by subject_id
 """
 
 
-async def count_stray_details(connection: Connection, after: Place, last: Place) -> dict[Place, int]:
+async def count_stray_details(
+    connection: Connection, controller: str, after: UUID, last: UUID
+) -> dict[UUID, int]:
     """How many details belong to no record, for each person in the range that has such."""
-    rows: list[asyncpg.Record] = await connection.fetch(_STRAYS, *after, *last)
-    return {(row[0], row[1]): row[2] for row in rows}
+    rows: list[asyncpg.Record] = await connection.fetch(_STRAYS, controller, after, last)
+    return {row[0]: row[1] for row in rows}
 
 
 _REMOVALS = """
-    select controller, subject_id, action, details ->> 'record_id'
+    select subject_id, action, details ->> 'record_id'
     from audit
-    where (controller, subject_id) > ($1::text, $2::uuid)
-      and (controller, subject_id) <= ($3::text, $4::uuid)
-      and subject_id is not null
-      and action = any($5::text[])
+    where controller = $1
+      and subject_id > $2
+      and subject_id <= $3
+      and action = any($4::text[])
 """
 
 
@@ -249,14 +273,14 @@ class Removals(msgspec.Struct):
     record_ids: set[str] = set()
 
 
-async def read_removals(connection: Connection, after: Place, last: Place) -> dict[Place, Removals]:
+async def read_removals(
+    connection: Connection, controller: str, after: UUID, last: UUID
+) -> dict[UUID, Removals]:
     """The removals that the audit tells of, for each person in the range that has such."""
-    removals: dict[Place, Removals] = {}
+    removals: dict[UUID, Removals] = {}
     actions = [DETAILS_REMOVED, PERSON_ERASED]
-    for controller, subject_id, action, record_id in await connection.fetch(
-        _REMOVALS, *after, *last, actions
-    ):
-        told = removals.setdefault((controller, subject_id), Removals())
+    for subject_id, action, record_id in await connection.fetch(_REMOVALS, controller, after, last, actions):
+        told = removals.setdefault(subject_id, Removals())
         if action == PERSON_ERASED:
             told.everything = True
         elif record_id is not None:

@@ -7,23 +7,21 @@ history among them; every page is read as of one moment, so that the service may
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
 
 from consent_service.domain.errors import UnknownController
-from consent_service.domain.purposes import Purpose
 from consent_service.storage.catalogue import read_purposes, read_revision
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.verification import (
     START,
-    FoundPerson,
-    Place,
     Removals,
     count_persons,
     count_stray_details,
+    next_controller,
     read_found_states,
     read_persons,
     read_removals,
@@ -76,33 +74,37 @@ class Verification:
             if controller is not None and await read_revision(connection, controller) is None:
                 raise UnknownController(f"There is no controller {controller}.")
             counts.persons_total = await count_persons(connection, controller)
-            last: Place | None = START if controller is None else (controller, UUID(int=0))
-            while last is not None:
-                last = await self._walk_page(connection, last, controller)
+            walked = controller or await next_controller(connection, "")
+            while walked is not None:
+                after: UUID | None = START
+                while after is not None:
+                    after = await self._walk_page(connection, walked, after)
+                walked = None if controller else await next_controller(connection, walked)
         return counts
 
-    async def _walk_page(self, connection: Connection, after: Place, controller: str | None) -> Place | None:
+    async def _walk_page(self, connection: Connection, controller: str, after: UUID) -> UUID | None:
         """The last person of the page, or None where nobody was left."""
         async with snapshot(connection):
-            persons = await read_persons(connection, after, controller, self._persons_read)
+            persons = await read_persons(connection, controller, after, self._persons_read)
             if not persons:
                 return None
-            last = persons[-1].place
-            purposes = await _purposes(connection, persons)
-            removals = await read_removals(connection, after, last)
-            states = await read_found_states(connection, after, last)
-            strays = await count_stray_details(connection, after, last)
-            records = stream_records(connection, after, last)
+            last = persons[-1].subject_id
+            stored = await read_purposes(connection, controller)
+            purposes = stored.purposes if stored else {}
+            removals = await read_removals(connection, controller, after, last)
+            states = await read_found_states(connection, controller, after, last)
+            strays = await count_stray_details(connection, controller, after, last)
+            records = stream_records(connection, controller, after, last)
             record = await anext(records, None)
             for person in persons:
-                place = person.place
+                subject_id = person.subject_id
                 faults_before = self._counts.faults.total()
-                removed = removals.get(place, Removals())
-                check = PersonCheck(person, purposes[person.controller], self._keyring, removed, self._report)
-                while record is not None and record.place == place:
+                removed = removals.get(subject_id, Removals())
+                check = PersonCheck(person, purposes, self._keyring, removed, self._report)
+                while record is not None and record.subject_id == subject_id:
                     check.take(record)
                     record = await anext(records, None)
-                check.close(states.get(place, ()), strays.get(place, 0))
+                check.close(states.get(subject_id, ()), strays.get(subject_id, 0))
                 self._count(check, faults_before)
         return last
 
@@ -117,14 +119,3 @@ class Verification:
         counts.details += check.details
         counts.persons_at_fault += counts.faults.total() > faults_before
         self._progress(counts)
-
-
-async def _purposes(
-    connection: Connection, persons: Sequence[FoundPerson]
-) -> dict[str, Mapping[str, Purpose]]:
-    """Every purpose of these persons' controllers; none where the catalogue does not know the controller."""
-    purposes: dict[str, Mapping[str, Purpose]] = {}
-    for controller in {person.controller for person in persons}:
-        stored = await read_purposes(connection, controller)
-        purposes[controller] = stored.purposes if stored else {}
-    return purposes

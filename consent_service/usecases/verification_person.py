@@ -75,7 +75,7 @@ class PersonCheck:
         removals: Removals,
         report: Callable[[Fault], None],
     ) -> None:
-        self.place = person.place
+        self._place = (person.controller, person.subject_id)
         self.records = 0
         self.details = 0
         self._person = person
@@ -126,7 +126,7 @@ class PersonCheck:
                 self._fault(What.STATE, detail=f"{purpose}: {differing}")
 
     def _fault(self, what: What, sequence: int | None = None, detail: str = "") -> None:
-        self._report(Fault(*self.place, sequence, what, detail))
+        self._report(Fault(*self._place, sequence, what, detail))
 
     def _open_key(self, keyring: Keyring) -> bytes | None:
         person = self._person
@@ -147,7 +147,7 @@ class PersonCheck:
         last = self._last
         if found.sequence != (last.sequence if last else 0) + 1:
             self._fault(What.GAP, found.sequence)
-        if found.previous_hash != (last.record_hash if last else genesis_hash(*self.place)):
+        if found.previous_hash != (last.record_hash if last else genesis_hash(*self._place)):
             self._fault(What.LINK, found.sequence)
         if last is not None and found.recorded_at <= last.recorded_at:
             self._fault(What.TIME, found.sequence)

@@ -221,6 +221,27 @@ async def test_two_loads_of_one_new_file_at_one_moment_make_one_catalogue(
     assert len((await another.purposes("ansettr"))["nyhetsbrev"].versions) == 1
 
 
+async def test_loads_of_one_changed_file_at_one_moment_make_one_version(
+    catalogue: Catalogue, another: Catalogue, rows: asyncpg.Connection
+) -> None:
+    await catalogue.load(entries(), "officer")
+    changed = entries(old="Vi sender", new="Vi kan sende")
+    async with rows.transaction():
+        await rows.execute("update controllers set revision = revision")
+        tasks = [asyncio.create_task(one.load(changed, "officer")) for one in (catalogue, another) * 3]
+        await until_waiting(rows, len(tasks))
+    loads = await asyncio.gather(*tasks)
+    assert sorted(len(told(changes)) for changes in loads) == [0, 0, 0, 0, 0, 1]
+    assert len((await another.purposes("ansettr"))["nyhetsbrev"].versions) == 2
+
+
+async def until_waiting(rows: asyncpg.Connection, count: int) -> None:
+    """Until so many transactions wait for a lock; `pg_locks`, unlike the statistics, is read anew each time."""
+    async with asyncio.timeout(4):
+        while await rows.fetchval("select count(*) from pg_locks where not granted") < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 async def test_every_sample_loads_and_loads_again(
     catalogue: Catalogue, rows: asyncpg.Connection, path: Path

@@ -129,6 +129,13 @@ def test_a_version_takes_effect_neither_in_the_past_nor_before_an_earlier_one(
         assert refused.value.pointer == "/effective_from"
 
 
+def test_a_moment_that_has_passed_is_refused_for_the_first_version_too() -> None:
+    for known in (None, published(newsletter())):
+        asked = newsletter(retired=True, change=Change.EDITORIAL, effective_from=day(2.9))
+        with pytest.raises(InvalidValue, match="has passed"):
+            next_version(known, asked, day(3))
+
+
 def test_a_clock_that_lags_behind_another_process_is_no_fault() -> None:
     known = published(newsletter())
     version = next_version(

@@ -123,7 +123,7 @@ class Model:
         said_here = replace(said, at=at, version=number, bases=current.bases)
         result = "own" if said.by_the_service else effect(current.bases, here, said_here)
         assert number is not None
-        if result.startswith("422") or self.unacceptable(said, self.versions[number - 1], here):
+        if result.startswith("422") or self.unacceptable(said, self.versions[number - 1], here, late=late):
             return "422"
         if self.not_now(said_here, self.versions[number - 1], current, result, late=late):
             return "409"
@@ -139,9 +139,9 @@ class Model:
             here, since=None, lifted=False, version=here.version if here.status != "unknown" else None
         )
 
-    def unacceptable(self, said: Said, version: Version, here: Reads) -> bool:
+    def unacceptable(self, said: Said, version: Version, here: Reads, *, late: bool) -> bool:
         ahead = said.occurred is not None and said.occurred > said.now + timedelta(minutes=5)
-        unproven_paper = version.double and said.channel in ("paper", "phone")
+        unproven = version.double and (late or said.channel in ("paper", "phone"))
         return (
             (said.command in SHOWN and (said.version is None or version.starts > said.now))
             or (ahead and said.channel != "web")
@@ -149,9 +149,7 @@ class Model:
             or (said.topic is not None and said.topic not in OFFERED)
             or (said.command == "confirm" and here.status == "requested" and version.number != here.version)
             or (said.command == "invalidate" and not said.evidence and not said.by_the_service)
-            or (
-                said.command == "grant" and not said.evidence and (said.channel == "import" or unproven_paper)
-            )
+            or (said.command == "grant" and not said.evidence and (said.channel == "import" or unproven))
         )
 
     def not_now(self, said: Said, version: Version, current: Version, result: str, *, late: bool) -> bool:

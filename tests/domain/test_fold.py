@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hypothesis import given, settings
 
+from consent_service.domain.consent import fold
 from consent_service.domain.durations import parse_duration
 from consent_service.domain.errors import (
     ConfirmationNeeded,
@@ -36,6 +37,7 @@ def test_the_state_is_always_the_fold_of_the_records(history: History) -> None:
     for step in steps:
         play.takes(step)
         assert play.pair.folded() == play.pair.state
+        assert fold(play.pair.purpose, reversed(play.pair.facts)) == play.pair.state
         if play.pair.state is not None:
             assert play.pair.state.latest_at == max(fact.effective_at for fact in play.pair.facts)
 

@@ -9,7 +9,7 @@ from consent_service.domain.errors import ConsentError, NotWithdrawable
 from consent_service.domain.purposes import BasesKind, StatedBasis, kind_of
 from consent_service.domain.records import SubjectFlags
 from consent_service.domain.values import Basis, Reason, Status
-from tests.builders import DAY_ZERO, a_claim, a_purpose, a_state, a_version, bases, day
+from tests.builders import DAY_ZERO, MOMENT, a_claim, a_purpose, a_state, a_version, bases, day
 from tests.domain.core_2 import BASES
 from tests.domain.stories import tell
 
@@ -207,6 +207,7 @@ def test_only_material_versions_overtake() -> None:
     assert tell(CHANGES_IN_STEPS, purpose) == CHANGES_IN_STEPS
     valid = {0: 1, 100: 1, 199: 1, 200: 3, 300: 3, 400: 5}
     assert {at: purpose.oldest_valid(day(at)) for at in valid} == valid
+    assert a_purpose(a_version(1, change="editorial")).oldest_valid(day(0)) == 1
 
 
 CONSENTED_AND_CURRENT = """
@@ -279,6 +280,9 @@ def test_before_its_first_version_is_in_effect_a_purpose_allows_nothing() -> Non
         assert permission(SubjectFlags(), None, purpose, day(4)).reason is Reason.NO_LEGAL_BASIS
         with pytest.raises(ConsentError):
             decide(SubjectFlags(), None, a_claim("grant", day(4)), purpose)
+    contract = a_purpose(a_version(legal_bases="contract", effective_from=day(5)))
+    assert not permission(SubjectFlags(), None, contract, day(5) - MOMENT).allowed
+    assert permission(SubjectFlags(), None, contract, day(5)).allowed
 
 
 RETIREMENT = """

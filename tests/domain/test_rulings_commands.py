@@ -106,6 +106,7 @@ CONFIRMING = """
 6    grant web             -> renewed yes
 7    withdraw              -> withdrawn no
 8    grant web             -> confirmation-needed
+8.5  grant email of 6.5    -> evidence-required
 9    request               -> requested no until 16
 16   reads                 -> expired since 16 no
 16   confirm               -> not-possible-now

@@ -110,6 +110,53 @@ def test_late_facts_take_their_place_in_history(name: str) -> None:
     assert tell(LATE[name], a_purpose(a_version(renew_after="P365D"))) == LATE[name]
 
 
+TWO_VERSIONS = {
+    "a late fact that changes the version alone has changed something": """
+10  withdraw v1               -> withdrawn no
+11  withdraw paper of 5 v2    -> withdrawn no v2
+12  withdraw paper of 7 v1    -> withdrawn no v2 superseded
+""",
+    "an unknown state has no version of its own that could change": """
+10  prefer topics=news        -> unknown no no_record v2 topics=news
+11  confirm phone of 5 v1     -> unknown no no_record v2 topics=news superseded
+""",
+    "an expiry written down is about the consent that history has by now": """
+0   grant v1                  -> given yes until 10
+11  expire system of 10       -> expired no
+12  grant paper of 0 v2       -> expired no v2
+13  reads                     -> expired since 10 no v2
+""",
+    "and it has the moment that history has by now": """
+0   grant v1                  -> given yes until 10
+11  expire system of 10       -> expired no
+12  grant paper of -0.5 v1    -> expired no superseded
+13  reads                     -> expired since 9.5 no
+""",
+}
+
+
+@pytest.mark.parametrize("name", TWO_VERSIONS)
+def test_late_facts_of_two_versions(name: str) -> None:
+    """R15, CORE 6, CORE 7: an editorial change, long in effect."""
+    edited = a_version(2, change="editorial", effective_from=day(-500), renew_after="P10D")
+    purpose = a_purpose(a_version(1, renew_after="P10D"), edited)
+    assert tell(TWO_VERSIONS[name], purpose) == TWO_VERSIONS[name]
+
+
+LATE_ON_A_RETIRED_PURPOSE = """
+0    grant v1             -> given yes
+50   prefer topics=news   -> given yes topics=news
+101  grant v1 paper of 60 -> purpose-retired
+102  grant v1 paper of 40 -> renewed yes topics=news
+"""
+
+
+def test_a_retired_purpose_still_takes_its_late_facts() -> None:
+    """CORE 6: of a late fact only R16 makes a 409."""
+    purpose = a_purpose(a_version(1), a_version(2, change="editorial", retired=True))
+    assert tell(LATE_ON_A_RETIRED_PURPOSE, purpose) == LATE_ON_A_RETIRED_PURPOSE
+
+
 def test_a_late_lift_is_judged_by_what_stood_in_its_place() -> None:
     """R15, CORE 2: objected then, though refused since, and though the purpose rests on consent alone by now."""
     both = "consent legitimate_interests"

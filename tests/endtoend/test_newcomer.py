@@ -87,7 +87,9 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     assert left == []
 
     again = await start(tmp_path)
-    history = re.sub("/v1/permissions", f"/v1/subjects/{granted['subject_id']}/records", again.lines_to_paste[1])
+    history = re.sub(
+        "/v1/permissions", f"/v1/subjects/{granted['subject_id']}/records", again.lines_to_paste[1]
+    )
     records = await paste(history.split(" -d ")[0].replace(" -H 'Content-Type: application/json'", ""))
     left = await interrupt(again)
 

@@ -62,7 +62,9 @@ async def test_a_grant_and_a_withdrawal_arrive_in_order_and_equal_the_ledger(sta
     ):
         made = await grant(client, somebody("kari"), "nettstedanalyse-matomo")
         subject_id = made["subject_id"]
-        answer = await client.post(f"/v1/subjects/{subject_id}/consents/nettstedanalyse-matomo/withdraw", json={})
+        answer = await client.post(
+            f"/v1/subjects/{subject_id}/consents/nettstedanalyse-matomo/withdraw", json={}
+        )
         assert answer.status_code == 201
 
         arrived = await take(changes, 2, subject_id)

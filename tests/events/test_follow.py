@@ -59,14 +59,16 @@ async def test_of_a_topic_that_is_made_only_afterwards_nothing_is_missed(stream:
 
 
 async def test_two_groups_read_the_same_changes_each_for_itself(stream: Stream) -> None:
-    async with (
-        stream.relay(),
-        follow(stream.bootstrap, stream.changes, group="one", position=Position.END) as one,
-        follow(stream.bootstrap, stream.changes, group="other", position=Position.END) as other,
-    ):
+    async with stream.relay():
         await stream.append([a_record(1, 1)])
+        await stream.drained()
+        async with (
+            follow(stream.bootstrap, stream.changes, group="one", position=Position.END) as one,
+            follow(stream.bootstrap, stream.changes, group="other", position=Position.END) as other,
+        ):
+            await stream.append([a_record(1, 2)])
 
-        assert await take(one, 1) == await take(other, 1) == [(1, 1)]
+            assert await take(one, 1) == await take(other, 1) == [(1, 2)]
 
 
 async def test_a_message_that_is_no_change_is_not_passed_over_in_silence(stream: Stream) -> None:

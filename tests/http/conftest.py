@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,7 +15,7 @@ from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeT
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
-from consent_service.http.services import Services
+from consent_service.http.services import Health, Services
 from consent_service.metrics import Metrics
 from consent_service.storage.database import open_database
 from consent_service.storage.keyring import Keyring
@@ -99,7 +99,9 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(postgres: PostgresServer, **limits: Any) -> AsyncIterator[Api]:
+async def running_api(
+    postgres: PostgresServer, *, health: Health | None = None, **limits: Any
+) -> AsyncIterator[Api]:
     """An application on a database of its own, with two controllers that have the same purposes."""
     issuer = Issuer()
     fresh = await copy_template(postgres)
@@ -121,10 +123,12 @@ async def running_api(postgres: PostgresServer, **limits: Any) -> AsyncIterator[
             keys=await issuer.keys(),
             issuer=ISSUER,
             audience=AUDIENCE,
-            health=ServiceHealth(database, None),
+            health=health or ServiceHealth(database, None),
             metrics=Metrics(),
         )
-        transport = httpx.ASGITransport(app=build_app(services, public_url="http://consent.example"))
+        transport = httpx.ASGITransport(
+            app=cast(Any, build_app(services, public_url="http://consent.example"))
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
             yield Api(client, issuer, fresh)
         await ledger.close()

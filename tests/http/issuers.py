@@ -17,7 +17,7 @@ from consent_service.http.scopes import SCOPES
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "consent-service"
-_ALGORITHMS = {"RS256": jwt.algorithms.RSAAlgorithm, "ES256": jwt.algorithms.ECAlgorithm}
+_ALGORITHMS: dict[str, Any] = {"RS256": jwt.algorithms.RSAAlgorithm, "ES256": jwt.algorithms.ECAlgorithm}
 
 
 class Issuer:
@@ -69,7 +69,7 @@ class Issuer:
 
 
 class KeyServer:
-    """Answers every request with `document` and `status`; `asked` counts them."""
+    """Answers every request with `document` and `status`, but `/moved` with 200; `asked` counts them."""
 
     def __init__(self) -> None:
         self.document = b"{}"
@@ -79,9 +79,10 @@ class KeyServer:
         self.url = ""
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        request = await reader.readuntil(b"\r\n\r\n")
         self.asked += 1
-        head = f"HTTP/1.1 {self.status} Told\r\ncontent-length: {len(self.document)}\r\n{self.headers}"
+        status = 200 if request.startswith(b"GET /moved ") else self.status
+        head = f"HTTP/1.1 {status} Told\r\ncontent-length: {len(self.document)}\r\n{self.headers}"
         writer.write(f"{head}connection: close\r\n\r\n".encode() + self.document)
         await writer.drain()
         writer.close()

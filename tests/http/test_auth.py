@@ -14,9 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from consent_service.domain.errors import ConsentError, Unavailable
+from consent_service.domain.errors import ConsentError, Unavailable, UnknownController
 from consent_service.http import auth
 from consent_service.http.auth import Tokens
+from consent_service.http.keys import STALE_S, Keys
 from consent_service.usecases import clock
 from tests.http.conftest import Api
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer
@@ -254,7 +255,44 @@ async def test_without_keys_nobody_is_refused_and_nobody_let_in() -> None:
     async def away() -> bytes:
         raise OSError
 
-    keys = auth.Keys(away)
+    keys = Keys(away)
     tokens = Tokens(keys, issuer=ISSUER, audience=AUDIENCE, check_controller=nobody_is_unknown, now=clock.now)
     with pytest.raises(Unavailable):
         await tokens.principal(f"Bearer {Issuer().sign()}".encode())
+
+
+async def test_a_remembered_token_is_not_believed_longer_than_the_keys() -> None:
+    issuer, seconds = Issuer(), 0.0
+
+    async def fetch() -> bytes:
+        return issuer.key_set()
+
+    keys = Keys(fetch, lambda: seconds)
+    await keys.refresh()
+    tokens = Tokens(keys, issuer=ISSUER, audience=AUDIENCE, check_controller=nobody_is_unknown, now=clock.now)
+    header = f"Bearer {issuer.sign()}".encode()
+    await tokens.principal(header)
+    seconds = STALE_S + 1
+    with pytest.raises(Unavailable):
+        await tokens.principal(header)
+
+
+async def test_a_token_of_an_unknown_controller_is_asked_about_each_time() -> None:
+    issuer, asked = Issuer(), []
+
+    async def everybody_is_unknown(controller: str) -> None:
+        asked.append(controller)
+        raise UnknownController("There is no such controller.")
+
+    tokens = Tokens(
+        await issuer.keys(),
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        check_controller=everybody_is_unknown,
+        now=clock.now,
+    )
+    header = f"Bearer {issuer.sign()}".encode()
+    for _ in range(2):
+        with pytest.raises(UnknownController):
+            await tokens.principal(header)
+    assert asked == ["ansettr", "ansettr"]

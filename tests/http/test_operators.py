@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+import pytest
+
+from consent_service.embedded import PostgresServer
 from consent_service.http.problems import STATUS
-from tests.http.conftest import Api
+from tests.http.conftest import Api, running_api
 
 #: Of rapidoc-min.js 9.3.8, as its makers publish it.
 SCRIPT_SHA256 = "affbd173a65e870e18f392cca963113bcdafb6e50e88cd2f6a834a65b22db94d"
@@ -17,6 +20,30 @@ async def test_healthz_and_readyz_are_open(api: Api) -> None:
     alive, ready = await api.client.get("/healthz"), await api.client.get("/readyz")
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": True, "broker": None})
+
+
+class Told:
+    """A database that answers, and a broker as the test says."""
+
+    def __init__(self, broker: bool | None) -> None:
+        self._broker = broker
+
+    async def database(self) -> bool:
+        return True
+
+    async def broker(self) -> bool | None:
+        return self._broker
+
+
+@pytest.mark.parametrize(("broker", "status"), [(True, "ready"), (False, "degraded"), (None, "ready")])
+async def test_a_broker_that_is_away_is_200_and_degraded(
+    postgres: PostgresServer, broker: bool | None, status: str
+) -> None:
+    """R25."""
+    async with running_api(postgres, health=Told(broker)) as api:
+        answer = await api.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": status, "database": True, "broker": broker}
 
 
 async def test_the_interactive_documentation_needs_no_other_host(api: Api) -> None:

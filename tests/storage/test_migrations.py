@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from consent_service.embedded import PostgresServer
 from consent_service.storage.preparation import MIGRATIONS, ROLES, migrate, prepare
-from tests.databases import TEMPLATE, TestDatabase
+from tests.databases import TEMPLATE
 from tests.storage.dump_schema import SCHEMA, dump, normalised
 
 FILES = sorted(path for path in MIGRATIONS.iterdir() if path != SCHEMA)
@@ -23,8 +25,8 @@ def test_files_are_numbered_without_gaps_and_say_when_they_run() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_migration_only_goes_forward(path: object) -> None:
-    up, down = path.read_text().removeprefix("-- migrate:up\n").split("-- migrate:down")  # type: ignore[attr-defined]
+def test_a_migration_only_goes_forward(path: Path) -> None:
+    up, down = path.read_text().removeprefix("-- migrate:up\n").split("-- migrate:down")
 
     assert up.strip()
     assert not down.strip()
@@ -47,14 +49,14 @@ async def test_the_committed_dump_is_what_all_migrations_amount_to(postgres: Pos
     assert await dump(postgres, TEMPLATE) == SCHEMA.read_text()
 
 
-async def test_the_dump_can_be_loaded_again(postgres: PostgresServer, database: TestDatabase) -> None:
+async def test_the_dump_can_be_loaded_again(postgres: PostgresServer) -> None:
     """So nothing that matters is left out of it."""
-    connection = await database.connect()
-    await connection.execute("drop schema public cascade; create schema public")
+    await prepare(postgres.url(), "consent_loaded", {})
+    connection = await asyncpg.connect(postgres.url("postgres", "consent_loaded"))
     await connection.execute(SCHEMA.read_text())
     await connection.close()
 
-    assert await dump(postgres, database.name) == SCHEMA.read_text()
+    assert await dump(postgres, "consent_loaded") == SCHEMA.read_text()
 
 
 def test_a_dump_is_told_without_what_changes_each_time() -> None:

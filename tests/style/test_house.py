@@ -98,7 +98,9 @@ def test_only_the_command_line_prints() -> None:
 
 
 def test_sql_is_constant_text() -> None:
-    statement = re.compile(r"\s*(select .* from|insert into|update .* set|delete from) ", re.IGNORECASE | re.DOTALL)
+    statement = re.compile(
+        r"\s*(select .* from|insert into|update .* set|delete from) ", re.IGNORECASE | re.DOTALL
+    )
     formatted = [
         f"{name}:{node.lineno}"
         for name in python("consent_service/")

@@ -1,0 +1,64 @@
+"""The catalogue over HTTP: published, read, drafted, listed (CORE 5, 15)."""
+
+from __future__ import annotations
+
+from tests.http.conftest import Api
+from tests.http.tables import rows, told
+
+
+async def test_a_purpose_is_published_read_and_drafted(api: Api) -> None:
+    """CORE 5: the ETag is the version's number."""
+    notices = {"nb": {"name": "Kurs", "description": "Vi minner deg om kurs."}}
+    body = {"change": "material", "legal_bases": ["consent"], "notices": notices}
+    path = "/v1/purposes/courses"
+    first = await api("PUT", path, body)
+    same = await api("PUT", path, body, headers={"if-match": '"1"'})
+    assert (first.status_code, same.status_code) == (201, 200)
+    assert first.json() == same.json()
+    assert first.headers["etag"] == same.headers["etag"] == '"1"'
+    draft = await api("PUT", f"{path}?draft=true", {**body, "renew_after": "P1Y"})
+    assert (draft.status_code, draft.json()["status"], "etag" in draft.headers) == (201, "draft", False)
+    assert (await api("GET", f"{path}/draft")).json() == draft.json()
+    assert (await api("GET", path)).json()["renew_after"] is None
+    second = await api("PUT", path, {**body, "renew_after": "P1Y"}, headers={"if-match": '"1"'})
+    assert (second.status_code, second.headers["etag"]) == (201, '"2"')
+    stale = await api("PUT", path, {**body, "renew_after": "P2Y"}, headers={"if-match": '"1"'})
+    assert told(stale) == "412 version-mismatch"
+    assert (await api("GET", f"{path}/versions/1")).json()["version"] == 1
+    assert (await api("GET", path)).json()["version"] == 2
+
+
+#: What an If-Match or a draft may be.
+PUTS = """
+if-match: "x"       | 400 invalid-request If-Match
+if-match: 1         | 400 invalid-request If-Match
+if-match: W/"1"     | 400 invalid-request If-Match
+if-match: *         | 400 invalid-request If-Match
+if-match: "0"       | 400 invalid-request If-Match
+?draft=yes          | 400 invalid-request draft
+?draft=             | 400 invalid-request draft
+"""
+
+
+async def test_a_put_that_is_not_well_formed_changes_nothing(api: Api) -> None:
+    found = []
+    for how, _ in rows(PUTS, 2):
+        name, _, value = how.partition(": ")
+        headers = {name: value} if value else {}
+        query = "" if value else how
+        found.append((how, told(await api("PUT", f"/v1/purposes/never{query}", {}, headers=headers))))
+    assert found == rows(PUTS, 2)
+    assert told(await api("GET", "/v1/purposes/never")) == "404 not-found"
+    unknown = await api("PUT", "/v1/purposes/never", {"colour": "red"})
+    assert told(unknown) == "400 invalid-request /colour"
+    nested = await api("PUT", "/v1/purposes/never", {"recipients": [{"slug": "brevo", "colour": "red"}]})
+    assert told(nested) == "400 invalid-request /recipients/0/colour"
+
+
+async def test_purposes_are_listed_page_by_page(api: Api) -> None:
+    first = (await api("GET", "/v1/purposes?limit=4", controller="sonh")).json()
+    rest = (await api("GET", f"/v1/purposes?limit=4&after={first['next']}", controller="sonh")).json()
+    assert [item["purpose"] for item in first["items"]] == ["analytics", "contract", "hr-hub", "newsletter"]
+    assert [item["purpose"] for item in rest["items"]] == ["old", "pixel"]
+    assert [item["status"] for item in rest["items"]] == ["retired", "active"]
+    assert rest["next"] is None

@@ -1,0 +1,39 @@
+"""Every SQL constant of the storage room, with the roles that run it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+
+from consent_service import storage
+
+STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\s")
+#: Modules whose statements run as another role than consent_service; `preparation` belongs to superuser and owner.
+ROLES = {"outbox": "consent_relay", "relay_leases": "consent_relay", "verification": "consent_auditor"}
+#: Statements that other roles run too, or alone.
+ALSO = {
+    ("idempotency", "_SWEEP"): ("consent_sweeper",),
+    ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),
+    ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor"),
+}
+
+
+def statements() -> list[tuple[str, str, str, str]]:
+    """(module, name, role, SQL), found by looking, so that a new one is never forgotten."""
+    found = []
+    for module in pkgutil.iter_modules(storage.__path__):
+        if module.name == "preparation":
+            continue
+        loaded = importlib.import_module(f"{storage.__name__}.{module.name}")
+        for name, value in vars(loaded).items():
+            if isinstance(value, str) and STATEMENT.match(value):
+                default = (ROLES.get(module.name, "consent_service"),)
+                found += [(module.name, name, role, value) for role in ALSO.get((module.name, name), default)]
+    return found
+
+
+def sql(module: str, name: str) -> str:
+    loaded = importlib.import_module(f"{storage.__name__}.{module}")
+    text: str = getattr(loaded, name)
+    return text

@@ -1,0 +1,249 @@
+"""The hot statements find their rows by index, as the role that runs them, once tables have grown (ARCHITECTURE, Scale).
+
+On tables of some ten thousand rows, analysed, with nothing of the planner switched off. Row-level security is in
+force: a condition that may not be looked at before the policy would quietly become a scan of everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from consent_service.embedded import PostgresServer
+from tests.databases import TestDatabase, copy_template, drop
+from tests.storage.statements import sql
+
+PERSONS = 20_000
+FILL = (
+    "insert into controllers (controller, legal_name, content) values ('ansettr', 'A', '{}'), ('coness', 'C', '{}')",
+    f"create temporary table who as select case when n % 2 = 0 then 'ansettr' else 'coness' end as controller, "
+    f"md5(n::text)::uuid as subject_id, n from generate_series(1, {PERSONS}) n",
+    "insert into subjects (controller, subject_id, shard, created_at, last_sequence, last_hash) "
+    "select controller, subject_id, n % 64, now(), 1, sha256('x') from who",
+    "insert into subject_keys select controller, subject_id, 'k', sha256('k') from who",
+    "insert into identifier_hashes select sha256(n::text::bytea), controller, subject_id, subject_id, 'k' from who",
+    "insert into identifiers select controller, subject_id, subject_id, 'email', 'k', 'v', now() from who",
+    "insert into records (record_id, controller, subject_id, sequence, purpose, command, status, version, "
+    "recorded_at, effective_at, superseded, channel, previous_hash, record_hash) "
+    "select md5(n::text || p)::uuid, controller, subject_id, row_number() over (partition by subject_id), "
+    "'purpose-' || p, 'grant', 'given', 1, now(), now(), false, 'api', sha256('x'), sha256('y') "
+    "from who, generate_series(1, 3) p",
+    "insert into record_details select controller, subject_id, record_id, 'sealed' from records",
+    "insert into states (controller, subject_id, purpose, status, command, version, sequence, effective_at) "
+    "select controller, subject_id, purpose, status, command, 1, sequence, now() from records",
+    "insert into outbox (kind, controller, subject_id, sequence, shard) "
+    "select 'record', controller, subject_id, 1, n % 64 from who",
+    "insert into idempotency select sha256(n::text::bytea), controller, 'f', 201, 'a', now() + interval '1 day' "
+    "from who",
+    "insert into audit (audit_id, controller, at, actor, action, subject_id) "
+    "select md5(n::text)::uuid, controller, now(), 'a', 'identifier.linked', subject_id from who",
+    "analyze",
+)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PEOPLE = "select array_agg(controller), array_agg(subject_id) from (select * from subjects limit $1) s"
+HASHES = "select array_agg(hash) from (select hash from identifier_hashes limit $1) h"
+
+
+@pytest.fixture(scope="module")
+async def grown(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
+    database = await copy_template(postgres)
+    connection = await database.connect()
+    for statement in FILL:
+        await connection.execute(statement)
+    await connection.close()
+    yield database
+    await drop(postgres, database)
+
+
+def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(table, how it is read) for each scan of a plan: the index's name, or the kind of scan."""
+    if "Relation Name" in plan and plan["Node Type"] != "ModifyTable":
+        yield plan["Relation Name"], plan.get("Index Name", plan["Node Type"])
+    elif plan["Node Type"] == "Bitmap Index Scan":
+        yield "", plan["Index Name"]
+    for below in plan.get("Plans", ()):
+        yield from scans(below)
+
+
+async def planned(
+    database: TestDatabase, role: str, module: str, name: str, *arguments: Any, generic: bool
+) -> set[str]:
+    """How each table is read: `table by index`. A bitmap's heap is named with its index."""
+    connection = await database.connect(role)
+    try:
+        await connection.execute("set consent.controllers = 'ansettr,coness'")
+        await connection.execute(f"set plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
+        explained = await connection.fetchval(f"explain (format json) {sql(module, name)}", *arguments)
+    finally:
+        await connection.close()
+    plan = json.loads(explained)[0]["Plan"]
+    return {how for _, how in scans(plan) if how != "Bitmap Heap Scan"}
+
+
+async def people(database: TestDatabase, number: int) -> tuple[list[str], list[UUID]]:
+    connection = await database.connect()
+    controllers, subject_ids = await connection.fetchrow(PEOPLE, number)
+    await connection.close()
+    return controllers, subject_ids
+
+
+async def hashes(database: TestDatabase, number: int) -> list[bytes]:
+    connection = await database.connect()
+    found: list[bytes] = await connection.fetchval(HASHES, number)
+    await connection.close()
+    return found
+
+
+#: `generic` is the plan that a prepared statement ends up with, made without looking at the values.
+either_plan = pytest.mark.parametrize("generic", [False, True], ids=["custom", "generic"])
+one_or_a_batch = pytest.mark.parametrize("number", [1, 64], ids=["one", "a batch"])
+#: The catalogue is a handful of rows that are always at hand, and ours has two controllers.
+SMALL = {"Seq Scan on controllers"}
+
+
+@either_plan
+@one_or_a_batch
+async def test_locking_persons(grown: TestDatabase, number: int, generic: bool) -> None:
+    controllers, subject_ids = await people(grown, number)
+    how = await planned(
+        grown, "consent_service", "subjects", "_LOCK", controllers, subject_ids, generic=generic
+    )
+
+    assert how == {"subjects_pkey", "subject_keys_pkey"}
+
+
+@either_plan
+@one_or_a_batch
+async def test_reading_states_under_the_lock(grown: TestDatabase, number: int, generic: bool) -> None:
+    controllers, subject_ids = await people(grown, number)
+    purposes = ["purpose-1"] * number
+    how = await planned(
+        grown, "consent_service", "states", "_READ_PAIRS", controllers, subject_ids, purposes, generic=generic
+    )
+
+    assert how == {"states_pkey"}
+
+
+@either_plan
+@one_or_a_batch
+async def test_asking_for_permissions(grown: TestDatabase, number: int, generic: bool) -> None:
+    controllers, subject_ids = await people(grown, number)
+    purposes = ["purpose-1"] * number
+    how = await planned(
+        grown, "consent_service", "states", "_ASK", controllers, subject_ids, purposes, generic=generic
+    )
+
+    assert how - {"Seq Scan", "controllers_pkey"} == {"subjects_pkey", "states_pkey"}
+
+
+@either_plan
+@one_or_a_batch
+async def test_finding_persons_by_identifier(grown: TestDatabase, number: int, generic: bool) -> None:
+    wanted = await hashes(grown, number)
+
+    assert await planned(grown, "consent_service", "subjects", "_FIND", wanted, generic=generic) == {
+        "identifier_hashes_pkey"
+    }
+
+
+@either_plan
+@one_or_a_batch
+async def test_looking_up_idempotency_keys(grown: TestDatabase, number: int, generic: bool) -> None:
+    wanted = await hashes(grown, number)
+
+    assert await planned(grown, "consent_service", "idempotency", "_READ", wanted, NOW, generic=generic) == {
+        "idempotency_pkey"
+    }
+
+
+@either_plan
+async def test_a_page_of_history(grown: TestDatabase, generic: bool) -> None:
+    (controller,), (subject_id,) = await people(grown, 1)
+    how = await planned(
+        *(grown, "consent_service", "records", "_HISTORY"),
+        *(controller, subject_id, 0, None, None, 100),
+        generic=generic,
+    )
+
+    assert how == {"records_pkey", "record_details_pkey", "subject_keys_pkey"}
+
+
+@either_plan
+async def test_a_record_by_its_id(grown: TestDatabase, generic: bool) -> None:
+    how = await planned(
+        grown, "consent_service", "records", "_BY_ID", "ansettr", [UUID(int=1)], generic=generic
+    )
+
+    assert how == {"records_record_id", "record_details_pkey", "subject_keys_pkey"}
+
+
+@either_plan
+async def test_the_facts_that_a_late_one_is_folded_with(grown: TestDatabase, generic: bool) -> None:
+    (controller,), (subject_id,) = await people(grown, 1)
+    how = await planned(
+        grown, "consent_service", "records", "_READ_FACTS", controller, [subject_id], None, generic=generic
+    )
+
+    assert how == {"records_pkey"}
+
+
+@either_plan
+async def test_the_outbox_is_read_in_order_and_deleted_by_key(grown: TestDatabase, generic: bool) -> None:
+    read = await planned(grown, "consent_relay", "outbox", "_POINTERS", [3, 11], 500, generic=generic)
+    deleted = await planned(grown, "consent_relay", "outbox", "_DELETE", [UUID(int=1)], [1], generic=generic)
+    controllers, subject_ids = await people(grown, 64)
+    joined = await planned(
+        grown, "consent_relay", "outbox", "_CHANGES", controllers, subject_ids, [1] * 64, generic=generic
+    )
+
+    assert (read, deleted) == ({"outbox_shard_position"}, {"outbox_pkey"})
+    assert joined - {"Seq Scan", "controllers_pkey", "ledger_epoch_pkey"} == {"records_pkey"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("_RECORDS", {"records_pkey", "record_details_pkey"}),
+        ("_STATES", {"states_pkey"}),
+        ("_STRAYS", {"record_details_pkey", "records_pkey"}),
+        ("_REMOVALS", {"audit_subject"}),
+    ],
+)
+@either_plan
+async def test_a_page_of_a_verification(
+    grown: TestDatabase, name: str, expected: set[str], generic: bool
+) -> None:
+    connection = await grown.connect()
+    last = await connection.fetchval(
+        "select subject_id from subjects where controller = 'ansettr' order by subject_id offset 100 limit 1"
+    )
+    await connection.close()
+    actions = [["details.removed"]] if name == "_REMOVALS" else []
+    how = await planned(
+        *(grown, "consent_auditor", "verification", name),
+        *("ansettr", UUID(int=0), last, *actions),
+        generic=generic,
+    )
+
+    assert how == expected
+
+
+@either_plan
+async def test_the_next_page_and_controller_of_a_verification(grown: TestDatabase, generic: bool) -> None:
+    tables = {"subjects_pkey", "records_pkey", "states_pkey", "record_details_pkey"}
+    persons = await planned(
+        *(grown, "consent_auditor", "verification", "_PERSONS"),
+        *("ansettr", UUID(int=0), 10),
+        generic=generic,
+    )
+    controller = await planned(
+        grown, "consent_auditor", "verification", "_NEXT_CONTROLLER", "ansettr", generic=generic
+    )
+
+    assert persons == tables | {"subject_keys_pkey"}
+    assert controller == tables

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
 from tests.databases import TestDatabase, copy_template, drop, make_template
 
@@ -24,7 +25,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
 async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaServer]:
     """A real Apache Kafka 4.1."""
     folder: Path = tmp_path_factory.mktemp("kafka")
-    async with KafkaServer(folder) as server:
+    async with KafkaServer(folder, cache_dir=cache_dir()) as server:
         yield server
 
 

@@ -148,7 +148,9 @@ async def _postgres(stack: AsyncExitStack, data_dir: Path, progress: Progress) -
 
 
 async def _kafka(stack: AsyncExitStack, data_dir: Path, progress: Progress) -> dict[str, str]:
-    server = await stack.enter_async_context(KafkaServer(data_dir / "kafka", progress=progress))
+    server = await stack.enter_async_context(
+        KafkaServer(data_dir / "kafka", cache_dir=cache_dir(), progress=progress)
+    )
     return {"CONSENT_KAFKA_BOOTSTRAP": server.bootstrap}
 
 
@@ -164,6 +166,12 @@ async def _fill(settings: Settings, progress: Progress) -> None:
         catalogue = Catalogue(database)
         for file in files:
             await catalogue.load(file.entries, ACTOR)
+
+
+def cache_dir() -> Path | None:
+    """Where downloaded engines are kept; None for the user's cache folder."""
+    named = os.environ.get("CONSENT_CACHE_DIR")
+    return Path(named) if named else None
 
 
 def _kept_secrets(data_dir: Path) -> dict[str, str]:

@@ -39,13 +39,16 @@ class Standing(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
-def standing(state: State | None, purpose: Purpose, at: datetime) -> Standing:
-    """What stands at that moment. Where expiry and a material change both passed, the earlier one counts."""
+def standing(state: State | None, purpose: Purpose, at: datetime, known: int | None = None) -> Standing:
+    """What stands at that moment. Where expiry and a material change both passed, the earlier one counts.
+
+    With `known`, as it was judged when that was the purpose's current version.
+    """
     if state is None:
         return Standing(Status.UNKNOWN, None, None)
     if state.status not in _CLOSING:
         return Standing(state.status, None if state.status is Status.UNKNOWN else state.since, None)
-    overtaking = purpose.overtaken(state.version, at)
+    overtaking = purpose.overtaken(state.version, at, known)
     until = state.until
     expired_first = until is not None and (overtaking is None or until <= overtaking.effective_from)
     if until is not None and until <= at and expired_first:
@@ -211,7 +214,7 @@ def _outcome(kind: BasesKind, status: Status, command: Command, state: State | N
 def _step(purpose: Purpose, state: State | None, fact: Fact) -> State:
     """One fact on what stands before it, judged at its own time; a cell that changes nothing moves only `latest_at`."""
     at = fact.effective_at
-    stands = standing(state, purpose, at)
+    stands = standing(state, purpose, at, fact.governing_version)
     governing = purpose.versions[fact.governing_version - 1]
     target = _target(state, fact, stands.status, governing.kind)
     kept = _kept(state, fact)

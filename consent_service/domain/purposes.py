@@ -190,9 +190,12 @@ class Purpose(msgspec.Struct, frozen=True):
     def in_effect(self, at: datetime) -> bool:
         return self.versions[0].effective_from <= at
 
-    def overtaken(self, number: int, at: datetime) -> PurposeVersion | None:
-        """The first material version after `number` that is in effect at that time, if there is one (R4)."""
-        for version in self.versions[number:]:
+    def overtaken(self, number: int, at: datetime, known: int | None = None) -> PurposeVersion | None:
+        """The first material version after `number` that is in effect at that time, if there is one (R4).
+
+        With `known`, no version after that one counts: it was not there when something was decided.
+        """
+        for version in self.versions[number:known]:
             if version.change is Change.MATERIAL and version.effective_from <= at:
                 return version
         return None

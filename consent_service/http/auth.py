@@ -39,11 +39,10 @@ _WHY: dict[type[jwt.PyJWTError], str] = {
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who a verified token speaks for. `purposes` limits it to these, unless null (CORE 13). Unix seconds."""
+    """Who a verified token speaks for, what it may do, and until when (Unix seconds)."""
 
     caller: Caller
     scopes: frozenset[str]
-    purposes: frozenset[str] | None
     expires_at: float
 
     @property
@@ -163,8 +162,11 @@ def _principal(claims: dict[str, Any]) -> Principal:
     if expires_at > _LATEST:
         raise TokenRefused("The claim `exp` is no time.")
     return Principal(
-        caller=Caller(controller=controller, subject=subject),
+        caller=Caller(
+            controller=controller,
+            subject=subject,
+            purposes=None if purposes is None else frozenset(purposes),
+        ),
         scopes=frozenset(scope.split()),
-        purposes=None if purposes is None else frozenset(purposes),
         expires_at=float(expires_at),
     )

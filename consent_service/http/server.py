@@ -92,8 +92,9 @@ class Server(uvicorn.Server):
         # let active clients get one more answer, which tells them to close.
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         until = asyncio.get_running_loop().time() + DRAIN_S
-        while self.server_state.connections and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.02)  # uvicorn tells nobody when a connection ends
+        # uvicorn tells nobody when a connection ends, so this looks.
+        while self.server_state.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         await super().shutdown(sockets)
 
 

@@ -1,1 +1,1 @@
-"""All SQL, and nothing else: the only importer of asyncpg. A function takes a connection inside the caller's transaction."""
+"""All SQL, the only importer of asyncpg. A function takes a connection inside the caller's transaction."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
-from consent_service.domain.errors import ConsentError, InvalidValue, Unavailable
+from consent_service.domain.errors import InvalidValue, Unavailable
 from consent_service.domain.values import is_slug
 
 Connection: TypeAlias = (
@@ -23,6 +23,8 @@ RETRYABLE = (
     asyncpg.UniqueViolationError,
     asyncpg.LockNotAvailableError,
 )
+
+_NO_ANSWER = "The database does not answer now; nothing was recorded. Try again."
 
 #: The database is away, full or slow: 503 with Retry-After, never a wrong answer.
 AWAY = (
@@ -49,28 +51,37 @@ class Database:
         self, controllers: Collection[str], *, read_only: bool = False
     ) -> AsyncIterator[Connection]:
         """One transaction that sees the rows of these controllers alone; commits unless the block raises."""
-        try:
-            async with self._pool.acquire() as connection:
-                await connection.execute(_begin(controllers, read_only=read_only))
+        begin = _begin(controllers, read_only=read_only)
+        async with self.session() as connection:
+            try:
+                await connection.execute(begin)
                 try:
                     yield connection
                 except BaseException:
                     await _roll_back(connection)
                     raise
                 await connection.execute("commit")
-        except RETRYABLE:
-            raise
-        except AWAY as error:
-            raise Unavailable("The database does not answer now; nothing was recorded. Try again.") from error
+            except RETRYABLE:
+                raise
+            except AWAY as error:
+                raise Unavailable(_NO_ANSWER) from error
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
         """A connection outside any controller's list: for roles whose policies see every row (relay, auditor)."""
         try:
-            async with self._pool.acquire() as connection:
-                yield connection
+            connection = await self._pool.acquire()
+        except (*AWAY, asyncpg.PostgresError) as error:
+            # Whatever keeps us from connecting (full, starting, stopping, a wrong password) may be over soon.
+            raise Unavailable(_NO_ANSWER) from error
+        try:
+            yield connection
         except AWAY as error:
-            raise Unavailable("The database does not answer now.") from error
+            if isinstance(error, RETRYABLE):
+                raise
+            raise Unavailable(_NO_ANSWER) from error
+        finally:
+            await self._pool.release(connection)
 
     async def answers(self) -> bool:
         """Whether the database answers at this moment (R25)."""
@@ -153,16 +164,3 @@ def _encode_jsonb(value: Any) -> bytes:
 def _decode_jsonb(data: bytes) -> bytes:
     """The raw JSON text; the caller decodes it into its own type."""
     return data[1:]
-
-
-def refused(error: asyncpg.PostgresError) -> ConsentError | None:
-    """The domain error behind a violated constraint, by its name; None where it is a fault of ours."""
-    make = _BY_CONSTRAINT.get(getattr(error, "constraint_name", None) or "")
-    return make() if make else None
-
-
-_BY_CONSTRAINT = {
-    "purpose_versions_not_past": lambda: InvalidValue(
-        "`effective_from` lies in the past.", pointer="/effective_from"
-    ),
-}

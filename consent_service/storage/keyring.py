@@ -1,4 +1,4 @@
-"""Sealing values at rest, and the keys that do it (R19, R21). AES-256-GCM; every sealed value names its key beside it."""
+"""Sealing values at rest (R19, R21): AES-256-GCM; every sealed value names its key beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a superuser does once, and what the owner does at every upgrade: roles and database, then migrations (CORE 19)."""
+"""Roles and database, made by a superuser; migrations, applied by the owner (CORE 19)."""
 
 from __future__ import annotations
 

@@ -15,19 +15,20 @@ from consent_service.domain.errors import (
     NotFound,
     UnknownReference,
 )
-from consent_service.domain.refusals import refuse_erased
 from consent_service.domain.identifiers import Identifier, lookup_hash
 from consent_service.domain.partitions import shard_of, subject_hash
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Fact, State
+from consent_service.domain.refusals import refuse_erased
 from consent_service.storage.audit import AuditEntry
 from consent_service.storage.idempotency import Remembered
 from consent_service.storage.keyring import Keyring
+from consent_service.storage.ledger import Append, StatePut
 from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
-from consent_service.usecases.people import Draft, Person, Writes
-from consent_service.usecases.submissions import Answer, Linked, Submission, SubjectReference
+from consent_service.usecases.people import Draft, Person, Written, appends
+from consent_service.usecases.submissions import Answer, Linked, SubjectReference, Submission
 
 Outcome = Answer | ConsentError
 
@@ -54,20 +55,24 @@ class Batch:
         self._people: dict[UUID, Person] = {}
         self._hashes = dict(loaded.hashes)
         self._answers = dict(loaded.answers)
-        self.writes = Writes()
+        self.written: list[Written] = []
         self.kept: list[Remembered] = []
         self.new_subjects: list[NewSubject] = []
         self.new_identifiers: list[NewIdentifier] = []
         self.audit: list[AuditEntry] = []
 
     @property
-    def changed(self) -> list[Person]:
-        return [person for person in self._people.values() if person.touched]
+    def appends(self) -> list[Append]:
+        return appends(self._people, self.written)
+
+    @property
+    def state_puts(self) -> list[StatePut]:
+        return [put for person in self._people.values() for put in person.state_puts]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.writes.records or self.kept or self.new_identifiers or self.new_subjects)
+        return not (self.written or self.kept or self.new_identifiers or self.new_subjects)
 
     def take(self, submission: Submission) -> Outcome:
         """One submission's outcome, remembered where it brought an idempotency key."""
@@ -102,7 +107,8 @@ class Batch:
         if found is None:
             self._make(person)
         changed = self._link(person, submission)
-        draft.settle(person, self.writes)
+        draft.settle(person)
+        self.written += draft.written
         return Answer(
             subject_id=person.subject_id,
             created=found is None,
@@ -167,6 +173,7 @@ class Batch:
         key = None
         if row.sealed_key is not None and row.key_id is not None:
             key = self._keyring.open(row.key_id, row.sealed_key, key_place(row.subject_id))
+        facts = self._loaded.facts.get(row.subject_id)
         return Person(
             controller=row.controller,
             subject_id=row.subject_id,
@@ -177,7 +184,7 @@ class Batch:
             last_recorded_at=row.last_recorded_at,
             flags=row.flags,
             states=dict(self._loaded.states.get(row.subject_id, {})),
-            facts=dict(self._loaded.facts.get(row.subject_id, {})),
+            facts=None if facts is None else dict(facts),
         )
 
     def _new_person(self, controller: str) -> Person:
@@ -187,6 +194,7 @@ class Batch:
             subject_id=subject_id,
             shard=shard_of(subject_hash(subject_id)),
             key=self._keyring.new_subject_key(),
+            facts={},
         )
 
     def _make(self, person: Person) -> None:

@@ -20,7 +20,7 @@ from consent_service.storage.audit import insert_entries
 from consent_service.storage.database import RETRYABLE, Connection, Database
 from consent_service.storage.idempotency import keep_answers
 from consent_service.storage.keyring import Keyring
-from consent_service.storage.ledger import insert_details, insert_records, move_heads, put_states, stage
+from consent_service.storage.ledger import append
 from consent_service.storage.subjects import (
     insert_identifiers,
     insert_subjects,
@@ -29,7 +29,6 @@ from consent_service.usecases import clock
 from consent_service.usecases.batches import Batch, Outcome
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.loading import load
-from consent_service.usecases.people import head, state_puts
 from consent_service.usecases.submissions import Answer, Submission
 
 _log = logging.getLogger(__name__)
@@ -147,7 +146,7 @@ class Ledger:
         except Unavailable as error:
             for waiting in batch:
                 _refuse(waiting, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer
             if not isinstance(error, (*RETRYABLE, _Overtaken)):
                 _log.warning("batch is run again one by one", exc_info=error, extra={"count": len(batch)})
             for waiting in batch:
@@ -173,7 +172,7 @@ class Ledger:
             except ConsentError as error:
                 _refuse(waiting, error)
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer
                 _log.error("submission failed", exc_info=error)
                 _refuse(waiting, error)
                 return
@@ -190,11 +189,11 @@ class Ledger:
             # 4. Decide, in the order of arrival, without another word to the database.
             batch = Batch(loaded, self._keyring, self._keep_for)
             outcomes = [batch.take(submission) for submission in submissions]
-            # 5. Append everything, a statement each.
+            # 5. Append everything.
             if not batch.is_empty:
                 await self._append(connection, batch, loaded.now)
         # 6. Durable: now the relay may have it, and the callers their answers.
-        if batch.writes.pointers:
+        if batch.written:
             self._wake()
         self._count(batch, len(submissions))
         return outcomes
@@ -202,8 +201,8 @@ class Ledger:
     def _count(self, batch: Batch, submissions: int) -> None:
         self._metrics.batch_rows.observe(submissions)
         self._metrics.queued_rows.set(self._queued_rows)
-        for record in batch.writes.records:
-            self._metrics.records.labels(record.command).inc()
+        for one in batch.written:
+            self._metrics.records.labels(one.record.command).inc()
 
     async def _append(self, connection: Connection, batch: Batch, now: datetime) -> None:
         if batch.kept and not await keep_answers(connection, batch.kept, now):
@@ -213,13 +212,8 @@ class Ledger:
         if batch.new_identifiers:
             await insert_identifiers(connection, batch.new_identifiers)
             await insert_entries(connection, batch.audit)
-        if batch.writes.records:
-            changed = batch.changed
-            await insert_records(connection, batch.writes.records)
-            await insert_details(connection, batch.writes.details)
-            await move_heads(connection, [head(person) for person in changed])
-            await put_states(connection, [put for person in changed for put in state_puts(person)])
-            await stage(connection, batch.writes.pointers)
+        if batch.written:
+            await append(connection, batch.appends, batch.state_puts)
 
 
 def _rows(submission: Submission) -> int:

@@ -62,6 +62,7 @@ async def load(
     facts: dict[UUID, dict[str, list[Fact]]] = {}
     for one in meant:
         if one.subject_ids and _may_be_late(one.submission):
+            facts |= {subject_id: {} for subject_id in one.subject_ids}
             facts |= await read_facts(connection, one.controller, one.subject_ids)
     return Loaded(
         now=max(read_at, now()),

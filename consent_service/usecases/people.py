@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Claim, Fact, Record, State, SubjectFlags, Verdict
 from consent_service.domain.values import Cause, Command
 from consent_service.storage.keyring import seal_details
-from consent_service.storage.ledger import DetailPut, HeadPut, Pointer, StatePut
+from consent_service.storage.ledger import Append, StatePut
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.submissions import CommandInput, Result, Submission
 
@@ -42,18 +42,26 @@ class Person(msgspec.Struct):
     last_recorded_at: datetime | None = None
     flags: SubjectFlags = SubjectFlags()
     states: dict[str, State] = {}
-    facts: dict[str, list[Fact]] = {}
-    """Only the purposes that a late fact of this batch needs."""
+    facts: dict[str, list[Fact]] | None = None
+    """The whole history by purpose; read only where a fact may be late."""
     touched: dict[str, int] = {}
     """Purpose -> sequence of its latest record, where the batch changed it."""
 
+    @property
+    def state_puts(self) -> list[StatePut]:
+        """What stands now where the batch changed it."""
+        return [
+            StatePut(self.controller, self.subject_id, purpose, sequence, self.states[purpose])
+            for purpose, sequence in self.touched.items()
+        ]
 
-class Writes(msgspec.Struct):
-    """What a batch appends, in the order of appending."""
 
-    records: list[Record] = []
-    details: list[DetailPut] = []
-    pointers: list[Pointer] = []
+class Written(msgspec.Struct, frozen=True):
+    """A record that is about to be appended."""
+
+    record: Record
+    sealed: bytes
+    traceparent: str | None
 
 
 class Draft:
@@ -63,12 +71,14 @@ class Draft:
         self._person = msgspec.structs.replace(
             person,
             states=dict(person.states),
-            facts={purpose: list(facts) for purpose, facts in person.facts.items()},
+            facts=None
+            if person.facts is None
+            else {purpose: list(facts) for purpose, facts in person.facts.items()},
             touched=dict(person.touched),
         )
         self._purposes = purposes
         self._now = now
-        self.writes = Writes()
+        self.written: list[Written] = []
 
     def take(self, submission: Submission) -> tuple[Result, ...]:
         """Decide every command in order. Raises the refusal, or all of a decision's together (CORE 10)."""
@@ -85,13 +95,10 @@ class Draft:
             raise SeveralRefusals(refusals) if submission.commands[0].pointer else refusals[0]
         return tuple(results)
 
-    def settle(self, person: Person, writes: Writes) -> None:
-        """Make the draft count: for the commands that follow, and for what is written."""
+    def settle(self, person: Person) -> None:
+        """Make the draft count for the commands that follow."""
         for name in ("last_sequence", "last_hash", "last_recorded_at", "states", "facts", "touched"):
             setattr(person, name, getattr(self._person, name))
-        writes.records += self.writes.records
-        writes.details += self.writes.details
-        writes.pointers += self.writes.pointers
 
     def _take(self, command: CommandInput, submission: Submission) -> Result:
         person = self._person
@@ -117,7 +124,7 @@ class Draft:
             cause=cause_of(command),
         )
         state = person.states.get(command.purpose)
-        verdict = decide(person.flags, state, claim, purpose, person.facts.get(command.purpose))
+        verdict = decide(person.flags, state, claim, purpose, (person.facts or {}).get(command.purpose))
         if not verdict.appended:
             assert verdict.standing is not None
             return Result(verdict.standing, appended=False, permission=verdict.permission)
@@ -133,20 +140,14 @@ class Draft:
         record = _record(person, command, claim, purpose, verdict, actor)
         details = msgspec.json.encode(Details(actor, msgspec.Raw(command.evidence or b"null")))
         sealed = seal_details(person.key, record.record_id.bytes, details)
-        self.writes.records.append(record)
-        self.writes.details.append(DetailPut(person.controller, person.subject_id, record.record_id, sealed))
-        self.writes.pointers.append(
-            Pointer(
-                person.controller, person.subject_id, record.sequence, person.shard, submission.traceparent
-            )
-        )
+        self.written.append(Written(record, sealed, submission.traceparent))
         person.last_sequence = record.sequence
         person.last_hash = record.record_hash
         person.last_recorded_at = record.recorded_at
         person.states[purpose.slug] = verdict.state
         person.touched[purpose.slug] = record.sequence
-        if purpose.slug in person.facts:
-            person.facts[purpose.slug].append(_fact(record))
+        if person.facts is not None:
+            person.facts.setdefault(purpose.slug, []).append(_fact(record))
         return record
 
 
@@ -155,19 +156,17 @@ def cause_of(command: CommandInput) -> Cause | None:
     return Cause.AUTHORITY if command.command is Command.INVALIDATE else None
 
 
-def head(person: Person) -> HeadPut:
-    """The person's chain as it stands after the batch, which appended at least one record."""
-    assert person.last_hash is not None
-    assert person.last_recorded_at is not None
-    return HeadPut(
-        person.controller, person.subject_id, person.last_sequence, person.last_hash, person.last_recorded_at
-    )
-
-
-def state_puts(person: Person) -> list[StatePut]:
+def appends(people: Mapping[UUID, Person], written: Sequence[Written]) -> list[Append]:
+    """The batch's records in their order, each subject's last one marked."""
     return [
-        StatePut(person.controller, person.subject_id, purpose, sequence, person.states[purpose])
-        for purpose, sequence in person.touched.items()
+        Append(
+            record=one.record,
+            sealed=one.sealed,
+            shard=people[one.record.subject_id].shard,
+            traceparent=one.traceparent,
+            is_last=people[one.record.subject_id].last_sequence == one.record.sequence,
+        )
+        for one in written
     ]
 
 

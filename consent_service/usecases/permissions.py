@@ -191,13 +191,19 @@ class Permissions:
 
     async def _read(self) -> None:
         """Empty the queue; gone in the step that found it empty, so that nobody waits in vain."""
+        try:
+            await self._empty_queue()
+        finally:
+            self._readers -= 1
+
+    async def _empty_queue(self) -> None:
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_rows_max))]
             try:
                 controllers = {waiting.question[0] for waiting in batch}
                 async with self._database.transaction(controllers, read_only=True) as connection:
                     answers = await ask(connection, [waiting.question for waiting in batch])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer
                 _log.warning("questions not answered", extra={"error": type(error).__name__})
                 for waiting in batch:
                     if not waiting.answer.done():
@@ -206,7 +212,6 @@ class Permissions:
             for waiting, answer in zip(batch, answers, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
-        self._readers -= 1
 
 
 def known_at(flags: SubjectFlags, state: State | None, purpose: Purpose, as_of: datetime) -> Permission:

@@ -95,10 +95,17 @@ class Subjects:
     async def identifiers(
         self, caller: Caller, subject_id: UUID, *, limit: int = 100, after: UUID | None = None
     ) -> IdentifierPage:
-        """The person's identifiers in clear, in the order of linking; the reading is audited (R35)."""
+        """The person's identifiers in clear, in the order of linking; the reading is audited (R35).
+
+        Raises NotFound also for a person who has no record about any of the caller's purposes.
+        """
         controller = caller.controller
         async with self._database.transaction([controller]) as connection:
             await self._existing(connection, controller, subject_id)
+            if caller.purposes is not None:
+                states = await read_subject_states(connection, controller, subject_id)
+                if caller.purposes.isdisjoint(states):
+                    raise NotFound("The controller has no such subject among the token's purposes.")
             rows = await read_identifiers(connection, controller, subject_id, limit + 1, after)
             entry = self._entry(caller, "identifiers.read", subject_id, {"count": min(len(rows), limit)})
             await insert_entries(connection, [entry])

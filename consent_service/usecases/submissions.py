@@ -13,10 +13,14 @@ from consent_service.domain.values import Channel, Command
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who speaks: the controller its token is bound to, and the token's subject, which becomes the record's actor."""
+    """Who speaks: the controller its token is bound to, and the token's subject, which becomes the record's actor.
+
+    `purposes` limits whose identifiers it may read to persons of these, unless null (R35).
+    """
 
     controller: str
     subject: str
+    purposes: frozenset[str] | None = None
 
 
 class SubjectReference(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ class CommandInput(msgspec.Struct, frozen=True):
 
 
 class Idempotency(msgspec.Struct, frozen=True):
-    """A claimed key: `key` = SHA-256(controller 00 sub 00 key), `fingerprint` = SHA-256(method, path, body) (CORE 17)."""
+    """`key` = SHA-256(controller 00 sub 00 key), `fingerprint` = SHA-256(method, path, body) (CORE 17)."""
 
     key: bytes
     fingerprint: bytes

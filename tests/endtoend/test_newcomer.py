@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -50,12 +51,12 @@ async def start(data_dir: Path) -> Run:
     raise AssertionError((await process.stderr.read()).decode())
 
 
-async def paste(line: str) -> dict[str, object]:
+async def paste(line: str) -> dict[str, Any]:
     """What a shell answers to the line, as JSON."""
     process = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     assert process.returncode == 0
-    answer: dict[str, object] = json.loads(output)
+    answer: dict[str, Any] = json.loads(output)
     return answer
 
 
@@ -80,8 +81,8 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     left = await interrupt(first)
 
     assert granted["created"] is True
-    assert asked["answers"][0]["allowed"] is True  # type: ignore[index]
-    assert withdrawn["records"][0]["permission"]["allowed"] is False  # type: ignore[index]
+    assert asked["answers"][0]["allowed"] is True
+    assert withdrawn["records"][0]["permission"]["allowed"] is False
     assert second_try.returncode == 1
     assert f"already running here, started by process {first.process.pid}" in complaint.decode()
     assert left == []
@@ -93,7 +94,7 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     records = await paste(history.split(" -d ")[0].replace(" -H 'Content-Type: application/json'", ""))
     left = await interrupt(again)
 
-    assert [record["command"] for record in records["items"]] == ["grant", "withdraw"]  # type: ignore[index, attr-defined]
+    assert [record["command"] for record in records["items"]] == ["grant", "withdraw"]
     assert left == []
 
 

@@ -24,9 +24,10 @@ from consent_service.events.relay import Relay
 from consent_service.metrics import Metrics
 from consent_service.storage.catalogue import add_controller, add_versions
 from consent_service.storage.database import Connection, Database, open_database
-from consent_service.storage.ledger import Pointer, insert_records, stage
+from consent_service.storage.ledger import Append, append
 from tests.builders import a_version, day
 from tests.databases import TestDatabase
+from tests.ledger_rows import insert_record
 
 PATIENCE_S = 20.0
 _prefixes = itertools.count(1)
@@ -127,18 +128,17 @@ class Stream:
 
     async def append(self, records: Sequence[Record], traceparent: str | None = None) -> None:
         """Records and their outbox rows in one transaction, in the order given."""
-        pointers = [
-            Pointer(r.controller, r.subject_id, r.sequence, shard_of(subject_hash(r.subject_id)), traceparent)
-            for r in records
+        rows = [
+            Append(r, b"", shard_of(subject_hash(r.subject_id)), traceparent, is_last=True) for r in records
         ]
         async with self.written() as connection:
-            await insert_records(connection, records)
-            await stage(connection, pointers)
+            await append(connection, rows, [])
 
     async def append_only(self, records: Sequence[Record]) -> None:
         """Records without outbox rows."""
         async with self.written() as connection:
-            await insert_records(connection, records)
+            for record in records:
+                await insert_record(connection, record)
 
     async def run(self, statement: str, *values: Any) -> Any:
         """As superuser; the first column of the first row."""

@@ -104,6 +104,8 @@ GET  | /v1/purposes/newsletter/versions/01                          | 404 not-fo
 GET  | /v1/purposes/newsletter/versions/99999999999999999999        | 404 not-found
 GET  | /v1/purposes/newsletter/draft                                | 404 not-found
 GET  | /v1/*                                                        | 404 not-found
+GET  | /v1/subjects/*                                               | 404 not-found
+GET  | /v1/purposes/*                                               | 404 not-found
 GET  | /v1                                                          | 404 not-found
 GET  | /v2/subjects                                                 | 404 not-found
 GET  | /                                                            | 404 not-found

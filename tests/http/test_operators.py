@@ -77,3 +77,15 @@ async def test_every_problem_has_a_page_and_stands_in_the_list(api: Api) -> None
         page = await api.client.get(f"/problems/{slug}")
         assert f"<dd>{status}</dd>" in page.text
         assert "What to do" in page.text
+
+
+async def test_a_token_for_some_purposes_reads_the_identifiers_of_their_persons_alone(api: Api) -> None:
+    """R35: and everybody else is as if they were not there."""
+    person, stranger = await api.person(), await api.person()
+    await api.says(person, "newsletter", "grant")
+    await api.says(stranger, "analytics", "object")
+    token = api.issuer.sign(purposes=["newsletter"])
+
+    answers = [await api("GET", f"/v1/subjects/{one}/identifiers", token=token) for one in (person, stranger)]
+
+    assert [answer.status_code for answer in answers] == [200, 404]

@@ -11,7 +11,7 @@ import pytest
 
 from consent_service.cli.main import build_parser
 from consent_service.settings import load_settings
-from tests.packaging.compose import FILE, OURS, example_values, services
+from tests.packaging.compose import FILE, OURS, VARIABLE, example_values, services
 
 IMAGES = {"postgres": r"postgres:18(\.\d+)?", "kafka": r"apache/kafka:4\.1\.\d+"}
 
@@ -59,6 +59,11 @@ def test_nothing_starts_without_the_secrets() -> None:
         rest = {name: value for name, value in example_values().items() if name != missing}
         with pytest.raises(LookupError, match=rf"{missing}: see \.env\.example"):
             services(rest)
+
+
+def test_the_example_names_what_the_file_asks_for_and_nothing_else() -> None:
+    asked = {found["name"] for found in VARIABLE.finditer(FILE.read_text())}
+    assert asked | {"COMPOSE_PROFILES"} == example_values().keys()
 
 
 def test_no_secret_is_written_in_the_file() -> None:

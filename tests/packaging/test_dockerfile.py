@@ -34,6 +34,10 @@ def health_check() -> list[str]:
 def test_packages_are_installed_in_a_stage_of_their_own() -> None:
     stages = [arguments for word, arguments in instructions() if word == "FROM"]
     assert len(stages) > 1
+    named = {stage.partition(" AS ")[2] for stage in stages}
+    copied_from = re.findall(r"--from=(\S+)", " ".join(arguments for _, arguments in final_stage()))
+    assert copied_from
+    assert set(copied_from) <= named
     assert not [arguments for word, arguments in final_stage() if "pip install" in arguments]
     installing = [arguments for word, arguments in instructions() if "pip install" in arguments]
     assert installing

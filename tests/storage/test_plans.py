@@ -87,9 +87,9 @@ async def planned(
 
 async def people(database: TestDatabase, number: int) -> tuple[list[str], list[UUID]]:
     connection = await database.connect()
-    controllers, subject_ids = await connection.fetchrow(PEOPLE, number)
+    (row,) = await connection.fetch(PEOPLE, number)
     await connection.close()
-    return controllers, subject_ids
+    return row[0], row[1]
 
 
 async def hashes(database: TestDatabase, number: int) -> list[bytes]:

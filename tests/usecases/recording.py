@@ -74,7 +74,7 @@ class Room:
     def _wake(self) -> None:
         self.woken += 1
 
-    async def loads(self, controller: str, purposes: Sequence[PurposeEntry] = PURPOSES) -> None:
+    async def loads(self, controller: str, purposes: tuple[PurposeEntry, ...] = PURPOSES) -> None:
         """The catalogue of one controller, in effect since long ago."""
         long_ago = Catalogue(self.database, now=lambda: day(-1000))
         await long_ago.load(
@@ -152,6 +152,21 @@ def a_submission(
             fingerprint=sha256(body.encode()).digest(),
         )
     return Submission(Caller(controller, "crm"), who, commands, idempotency=claim)
+
+
+async def together(*submissions: Awaitable[Answer]) -> list[Any]:
+    """Answers and refusals of what arrives at one moment, in their order."""
+    return list(await asyncio.gather(*submissions, return_exceptions=True))
+
+
+def kinds(outcomes: Sequence[Any]) -> list[type]:
+    return [type(outcome) for outcome in outcomes]
+
+
+def sequence_of(answer: Answer) -> int:
+    record = answer.results[0].record
+    assert record is not None
+    return record.sequence
 
 
 async def refusal_of(answering: Awaitable[Answer]) -> Any:

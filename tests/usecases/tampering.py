@@ -14,11 +14,11 @@ from consent_service.domain.encoding import commitment, genesis_hash, record_has
 from consent_service.domain.records import Preferences, Record
 from consent_service.domain.values import Channel, Command
 from consent_service.storage.database import _set_up
-from consent_service.storage.ledger import insert_records
 from consent_service.storage.records import record_from_row
 from consent_service.usecases.batches import key_place
 from consent_service.usecases.verification_person import Fault, What
 from tests.databases import TestDatabase
+from tests.ledger_rows import insert_record
 from tests.usecases.recording import KEYRING, Room, a_command, faults_of, known, open_room, someone
 
 TABLES = ("subjects", "subject_keys", "records", "record_details", "states", "audit")
@@ -37,6 +37,7 @@ OF_A_PURPOSE = (
     ),
     *("notice_hash", "source", "evidence_commitment", "standing_version", "standing_preferences"),
 )
+
 COLUMNS = ", ".join(Record.__struct_fields__)
 
 
@@ -134,7 +135,7 @@ async def replace(connection: asyncpg.Connection, record: Record) -> None:
     await connection.execute(
         "delete from records where subject_id = $1 and sequence = $2", record.subject_id, record.sequence
     )
-    await insert_records(connection, [msgspec.structs.replace(record, record_hash=record_hash(record))])
+    await insert_record(connection, msgspec.structs.replace(record, record_hash=record_hash(record)))
 
 
 async def move_head(connection: asyncpg.Connection, subject_id: UUID) -> None:
@@ -150,10 +151,10 @@ async def move_head(connection: asyncpg.Connection, subject_id: UUID) -> None:
 
 
 async def open_key(connection: asyncpg.Connection, subject_id: UUID) -> bytes:
-    key_id, sealed = await connection.fetchrow(
+    (row,) = await connection.fetch(
         "select key_id, sealed_key from subject_keys where subject_id = $1", subject_id
     )
-    return KEYRING.open(key_id, sealed, key_place(subject_id))
+    return KEYRING.open(row[0], row[1], key_place(subject_id))
 
 
 async def append_person_wide(connection: asyncpg.Connection, subject_id: UUID, command: Command) -> None:

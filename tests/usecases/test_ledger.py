@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
 
 import asyncpg
 import pytest
@@ -19,51 +17,24 @@ from consent_service.domain.errors import (
     UnknownController,
 )
 from consent_service.domain.values import Channel
-from consent_service.embedded.ports import free_port
-from consent_service.storage.database import open_database
+from consent_service.usecases.ledger import TRIES_MAX
 from consent_service.usecases.submissions import Answer
 from tests.builders import an_id
 from tests.databases import TestDatabase
 from tests.usecases.recording import (
-    Clock,
     Room,
     a_command,
-    a_submission,
     faults_of,
+    kinds,
     known,
     open_room,
+    sequence_of,
     someone,
+    together,
 )
 
-NO_EVIDENCE = a_command(channel=Channel.IMPORT)
-
-
-@pytest.fixture
-async def room(database: TestDatabase) -> AsyncIterator[Room]:
-    """One process with one writer, so that all that arrives at once is one batch."""
-    async with open_room(database, ("ansettr", "coness"), writers=1) as room:
-        yield room
-
-
-@pytest.fixture
-async def rows(database: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """A superuser's eye on the rows."""
-    connection = await database.connect()
-    yield connection
-    await connection.close()
-
-
-async def together(*submissions: Coroutine[Any, Any, Answer]) -> list[Any]:
-    """Answers and refusals of what arrives at one moment, in their order."""
-    return list(await asyncio.gather(*submissions, return_exceptions=True))
-
-
-def kinds(outcomes: list[Any]) -> list[type]:
-    return [type(outcome) for outcome in outcomes]
-
-
-WAITS = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"
 TRANSACTIONS = "select count(distinct xmin::text) from records"
+NO_EVIDENCE = a_command(channel=Channel.IMPORT)
 
 
 async def test_R23_what_arrives_together_commits_together(room: Room, rows: asyncpg.Connection) -> None:
@@ -101,10 +72,7 @@ async def test_R23_refusals_leave_no_gap_in_the_sequence(room: Room, database: T
         room.says(anna, a_command()),
     )
 
-    sequences = [
-        one.results[0].record.sequence for one in outcomes if isinstance(one, Answer) and one.appended
-    ]
-    assert sequences == [1, 2]
+    assert [sequence_of(one) for one in outcomes if isinstance(one, Answer) and one.appended] == [1, 2]
     assert await faults_of(database) == []
 
 
@@ -128,7 +96,7 @@ async def test_CORE_10_commands_of_one_submission_count_all_or_not_at_all(
 
 
 async def test_R23_a_submission_whose_sequence_is_taken_never_takes_another_with_it(
-    room: Room, rows: asyncpg.Connection
+    room: Room, rows: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody wrote a first record of Anna's past the service, so that hers conflicts however often it is tried."""
     anna, bjarne = [(await room.says(someone(name))).subject_id for name in ("anna", "bjarne")]
@@ -146,6 +114,7 @@ async def test_R23_a_submission_whose_sequence_is_taken_never_takes_another_with
     )
 
     assert kinds(outcomes) == [Answer, Unavailable, Answer]
+    assert [vars(record)["attempt"] for record in caplog.records] == [TRIES_MAX]
     assert await rows.fetchval("select last_sequence from subjects where subject_id = $1", anna) == 0
     assert await rows.fetchval("select last_sequence from subjects where subject_id = $1", bjarne) == 2
 
@@ -253,79 +222,6 @@ async def test_a_batch_is_bounded(database: TestDatabase, rows: asyncpg.Connecti
         await together(*(room.says(someone(str(number)), a_command()) for number in range(10)))
 
     assert await rows.fetchval(TRANSACTIONS) == 3
-
-
-async def test_a_database_that_is_away_is_said_and_nothing_waits_for_ever(database: TestDatabase) -> None:
-    nowhere = f"postgresql://consent_service@127.0.0.1:{free_port()}/nowhere"
-    async with open_database(
-        nowhere, connections_max=2, statement_timeout_s=1, lock_timeout_s=1, name="tests"
-    ) as away:
-        outcomes = await together(*(Room(away, Clock()).says(someone("anna"), a_command()) for _ in range(3)))
-
-    assert kinds(outcomes) == [Unavailable] * 3
-
-
-async def test_a_connection_cut_while_it_waits_is_said_and_the_next_submission_goes_through(
-    room: Room, rows: asyncpg.Connection, database: TestDatabase
-) -> None:
-    anna = (await room.says(someone("anna"))).subject_id
-    holder = await database.connect()
-    await holder.execute("begin; update subjects set last_sequence = last_sequence")
-    said = asyncio.ensure_future(room.says(known(anna), a_command()))
-    await until_somebody_waits(rows)
-    await rows.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'"
-    )
-
-    with pytest.raises(Unavailable):
-        await said
-    await holder.close()
-    assert (await room.says(known(anna), a_command())).results[0].record.sequence == 1  # type: ignore[union-attr]
-
-
-async def until_somebody_waits(rows: asyncpg.Connection) -> None:
-    """For a lock, in this database; ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not await rows.fetchval(WAITS):
-            await rows.execute("select pg_stat_clear_snapshot()")
-
-
-async def test_a_person_that_somebody_else_holds_locked_is_given_up_after_a_few_tries(
-    database: TestDatabase, room: Room
-) -> None:
-    anna = (await room.says(someone("anna"))).subject_id
-    holder = await database.connect()
-    await holder.execute("begin; update subjects set last_sequence = last_sequence")
-    async with open_database(
-        database.url(), connections_max=2, statement_timeout_s=5, lock_timeout_s=0.05, name="tests"
-    ) as impatient:
-        outcomes = await together(Room(impatient, Clock()).says(known(anna), a_command()))
-    await holder.close()
-
-    assert kinds(outcomes) == [Unavailable]
-
-
-async def test_closing_answers_what_was_accepted_and_refuses_what_comes_later(room: Room) -> None:
-    *accepted, _ = await asyncio.gather(
-        *(room.says(someone(str(number)), a_command()) for number in range(5)), room.ledger.close()
-    )
-
-    assert kinds(accepted) == [Answer] * 5
-    with pytest.raises(Unavailable):
-        await room.says(someone("later"), a_command())
-
-
-async def test_a_caller_that_leaves_does_not_take_its_submission_back(
-    room: Room, rows: asyncpg.Connection
-) -> None:
-    leaving = asyncio.ensure_future(room.ledger.submit(a_submission(someone("anna"), a_command())))
-    staying = asyncio.ensure_future(room.ledger.submit(a_submission(someone("bjarne"), a_command())))
-    asyncio.get_running_loop().call_soon(leaving.cancel)
-
-    assert (await staying).appended
-    with pytest.raises(asyncio.CancelledError):
-        await leaving
-    assert await rows.fetchval("select count(*) from records") == 2
 
 
 @pytest.mark.parametrize("writers", [1, 2])

@@ -19,7 +19,17 @@ from consent_service.domain.records import Preferences
 from consent_service.domain.values import Channel
 from consent_service.usecases.submissions import Answer
 from tests.databases import TestDatabase
-from tests.usecases.recording import Room, a_command, faults_of, known, open_room, refusal_of, someone
+from tests.usecases.recording import (
+    Room,
+    a_command,
+    faults_of,
+    kinds,
+    known,
+    open_room,
+    refusal_of,
+    someone,
+    together,
+)
 
 TWO_PROCESSES = ("one process", "two processes")
 
@@ -29,14 +39,6 @@ async def rooms(database: TestDatabase) -> AsyncIterator[tuple[Room, Room]]:
     """Two processes with the same clock."""
     async with open_room(database) as first, open_room(database, (), first.clock) as second:
         yield first, second
-
-
-@pytest.fixture
-async def rows(database: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """A superuser's eye on the rows."""
-    connection = await database.connect()
-    yield connection
-    await connection.close()
 
 
 async def count(rows: asyncpg.Connection, table: str) -> int:
@@ -74,24 +76,23 @@ async def test_R24_twins_are_one_record_and_replays(
 async def test_R24_a_key_is_for_one_request(
     rooms: tuple[Room, Room], rows: asyncpg.Connection, processes: int
 ) -> None:
-    """At the same moment one of the two wins; later the other is refused too."""
-    answered, refused = sorted(
-        await asyncio.gather(
+    """Two requests with one key, about two persons who share no lock: one wins, and the other is refused."""
+    persons = [known((await rooms[0].says(someone(name))).subject_id) for name in ("anna", "bjarne")]
+    for number in range(5):
+        outcomes = await together(
             *(
-                rooms[number % processes].says(someone("anna"), a_command(), key="key", body=f"body {number}")
-                for number in range(2)
-            ),
-            return_exceptions=True,
-        ),
-        key=lambda one: isinstance(one, IdempotencyKeyReuse),
-    )
+                rooms[place % processes].says(
+                    who, a_command("prefer", **preferring(number)), key=f"key-{number}", body=f"body {place}"
+                )
+                for place, who in enumerate(persons)
+            )
+        )
 
-    assert isinstance(answered, Answer)
-    assert isinstance(refused, IdempotencyKeyReuse)
-    for room in rooms:
-        with pytest.raises(IdempotencyKeyReuse):
-            await room.says(someone("anna"), a_command(), key="key", body="another body")
-    assert await count(rows, "records") == 1
+        assert sorted(kinds(outcomes), key=str) == [IdempotencyKeyReuse, Answer]
+        for room in rooms:
+            with pytest.raises(IdempotencyKeyReuse):
+                await room.says(persons[0], a_command(), key=f"key-{number}", body="another body")
+    assert await count(rows, "idempotency") == 5
 
 
 async def test_R24_a_decided_refusal_is_answered_again_even_if_it_would_now_turn_out_otherwise(

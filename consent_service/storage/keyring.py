@@ -62,7 +62,7 @@ def open_under(key: AESGCM, sealed: bytes, place: bytes) -> bytes:
     """Raises SealBroken."""
     try:
         return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:
         raise SealBroken("a sealed value does not open") from error
 
 

@@ -217,9 +217,11 @@ class Batch:
         linked_before = len(self.new_identifiers)
         for identifier in (*submission.reference.identifiers, *submission.link):
             if self._link_of(controller, identifier) is None:
-                linked = new_identifier(
-                    self._keyring, controller, person.subject_id, identifier, self._loaded.now
+                # A microsecond apart, so that ids keep the order in which they were named.
+                linked_at = self._loaded.now + timedelta(
+                    microseconds=len(self.new_identifiers) - linked_before
                 )
+                linked = new_identifier(self._keyring, controller, person.subject_id, identifier, linked_at)
                 self._hashes[linked.hash] = Link(person.subject_id, linked.identifier_id)
                 self.new_identifiers.append(linked)
                 self.audit.append(link_entry(linked, submission.caller.subject))

@@ -1,4 +1,4 @@
-"""The newcomer's whole way: `consent-service run`, three pasted lines, Ctrl-C, nothing left, data there again."""
+"""The newcomer's whole way: `make run` in a fresh checkout, three pasted lines, Ctrl-C, nothing left, data there again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ STOP_S = 20.0
 
 
 class Run:
-    """`consent-service run` in a data folder; `said` is its standard output up to the end of the welcome."""
+    """`make run` in a checkout; `said` is its standard output up to the end of the welcome."""
 
     def __init__(self, process: asyncio.subprocess.Process, said: list[str]) -> None:
         self.process = process
@@ -32,14 +34,40 @@ class Run:
         return [line for line in self.said if line.startswith("curl")]
 
 
-async def start(data_dir: Path) -> Run:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+def check_out(folder: Path) -> Path:
+    """What a clone would hold, and nothing else: the files that git has or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    for name in filter(lambda name: (ROOT / name).is_file(), listed):
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy)
+    return folder
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONSENT_", "MAKE"))}
     if "CONSENT_CACHE_DIR" in os.environ:
-        environment["CONSENT_CACHE_DIR"] = os.environ["CONSENT_CACHE_DIR"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "consent_service", "run", "--data-dir", str(data_dir), "--port", "0",
-        cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        kept["CONSENT_CACHE_DIR"] = os.environ["CONSENT_CACHE_DIR"]
+    return kept
+
+
+async def make_run(checkout: Path, arguments: str = "--port 0") -> asyncio.subprocess.Process:
+    """`make run` in a session of its own, as in a terminal; with the packages that this run has installed already."""
+    return await asyncio.create_subprocess_exec(
+        "make", "run", f"VENV={sys.prefix}", f"ARGS={arguments}",
+        cwd=checkout, env=environment(), start_new_session=True,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+
+
+async def start(checkout: Path) -> Run:
+    process = await make_run(checkout)
     said: list[str] = []
     assert process.stdout is not None
     assert process.stderr is not None
@@ -60,39 +88,39 @@ async def paste(line: str) -> dict[str, Any]:
     return answer
 
 
-async def interrupt(run: Run) -> list[psutil.Process]:
-    """Ctrl-C as a terminal sends it to the process; returns which of its children are left."""
+async def interrupt(run: Run) -> tuple[list[psutil.Process], str]:
+    """Ctrl-C as a terminal sends it, to make and all it started: which children are left, and the last words."""
     children = psutil.Process(run.process.pid).children(recursive=True)
-    run.process.send_signal(signal.SIGINT)
+    os.killpg(run.process.pid, signal.SIGINT)
     async with asyncio.timeout(STOP_S):
-        assert await run.process.wait() == 0
-    return [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        _, said = await run.process.communicate()
+    left = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    return left, said.decode()
 
 
 @pytest.mark.timeout(180)
 async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path: Path) -> None:
-    first = await start(tmp_path)
+    checkout = check_out(tmp_path)
+    first = await start(checkout)
     granted, asked, withdrawn = [await paste(line) for line in first.lines_to_paste]
-    second_try = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "consent_service", "run", "--data-dir", str(tmp_path), "--port", "0",
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    second_try = await make_run(checkout)
     _, complaint = await second_try.communicate()
-    left = await interrupt(first)
+    left, last_words = await interrupt(first)
 
     assert granted["created"] is True
     assert asked["answers"][0]["allowed"] is True
     assert withdrawn["records"][0]["permission"]["allowed"] is False
-    assert second_try.returncode == 1
-    assert f"already running here, started by process {first.process.pid}" in complaint.decode()
+    assert second_try.returncode != 0
+    assert "already running here, started by process" in complaint.decode()
     assert left == []
+    assert "Your data is kept" in last_words
 
-    again = await start(tmp_path)
+    again = await start(checkout)
     history = re.sub(
         "/v1/permissions", f"/v1/subjects/{granted['subject_id']}/records", again.lines_to_paste[1]
     )
     records = await paste(history.split(" -d ")[0].replace(" -H 'Content-Type: application/json'", ""))
-    left = await interrupt(again)
+    left, _ = await interrupt(again)
 
     assert [record["command"] for record in records["items"]] == ["grant", "withdraw"]
     assert left == []
@@ -102,14 +130,11 @@ async def test_a_taken_port_is_a_clear_message(tmp_path: Path) -> None:
     server = await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
 
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "consent_service", "run", "--data-dir", str(tmp_path), "--port", str(port),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await make_run(ROOT, f"--port {port} --data-dir {tmp_path}")
     _, complaint = await process.communicate()
     server.close()
     await server.wait_closed()
 
-    assert process.returncode == 1
+    assert process.returncode != 0
     assert f"port {port} on 127.0.0.1 is taken" in complaint.decode()
     assert "Traceback" not in complaint.decode()

@@ -80,7 +80,10 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
 
 async def first_purpose(kafka: KafkaServer) -> bytes:
     """The key of the first message on the topic of purposes."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    # The topic may be made only now: look for it more often than every five minutes.
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest", metadata_max_age_ms=500
+    )
     await consumer.start()
     try:
         consumer.subscribe(pattern=r"consent\.purposes\.v1")

@@ -39,6 +39,7 @@ OF_A_PURPOSE = (
 )
 
 COLUMNS = ", ".join(Record.__struct_fields__)
+PLACEHOLDERS = ", ".join(f"${number}" for number in range(1, len(Record.__struct_fields__) + 1))
 
 
 async def tell_annas_story(room: Room) -> UUID:

@@ -46,7 +46,8 @@ async def test_a_connection_cut_while_it_waits_is_said_and_the_next_submission_g
     said = asyncio.ensure_future(room.says(known(anna), a_command()))
     await until_somebody_waits(rows)
     await rows.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'"
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where wait_event_type = 'Lock' and datname = current_database()"
     )
 
     with pytest.raises(Unavailable):

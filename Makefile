@@ -11,7 +11,7 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --req
 ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo bench soak lock proto clean
+.PHONY: help run test check demo bench lock proto clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,9 +39,6 @@ check: $(VENV)/.development ## format, lint, strict types, import rules, the Kaf
 
 bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
 	@exec $(PYTHON) -m benchmarks $(ARGS)
-
-soak: $(VENV)/.development ## load for hours, engines killed now and then, nothing lost (ARGS=...)
-	@exec $(PYTHON) -m benchmarks.soak $(ARGS)
 
 proto: $(VENV)/.development ## generate the Python code of the Kafka contract
 	$(BIN)/buf generate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import errno
 import logging
 import os
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from consent_service.domain.errors import Unavailable
 from consent_service.events.kafka import Publisher
 from consent_service.events.relay import Relay
 from consent_service.http.application import build_app
@@ -23,13 +25,18 @@ from consent_service.metrics import Metrics
 from consent_service.settings import Secret, Settings, SettingsError
 from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
+from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.idempotency import sweep
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.records import Records
 from consent_service.usecases.subjects import Subjects
 
 _log = logging.getLogger(__name__)
+
+
+SWEEP_EVERY_S = 600.0
 
 
 class PortTaken(Exception):
@@ -96,6 +103,7 @@ async def open_services(
             metrics=metrics,
             queue_rows_max=settings.writer_queue_rows_max,
             batch_rows_max=settings.writer_batch_rows_max,
+            lock_timeout_s=settings.lock_timeout_s,
             keep_answers_for=timedelta(hours=settings.idempotency_keep_h),
             wake=wake,
         )
@@ -113,10 +121,20 @@ async def open_services(
             health=ServiceHealth(database, relay),
             metrics=metrics,
         )
+        sweeping = asyncio.create_task(_sweep(database, catalogue), name="sweep of kept answers")
         try:
             yield services
         finally:
-            await ledger.close()
+            sweeping.cancel()
+            await ledger.close(settings.shutdown_s)
+
+
+async def _sweep(database: Database, catalogue: Catalogue) -> None:
+    """Every ten minutes, the kept answers that have lapsed; a database that is away is tried again next time."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        with contextlib.suppress(Unavailable):
+            await sweep(database, catalogue.known_controllers, clock.now())
 
 
 def _nobody() -> None:

@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="say what is wrong in catalogue files, without a database",
         description="Read catalogue files and name every fault by file, line and field. Needs no database.",
     )
-    check.set_defaults(handler=run, needs_settings=False, dry_run=True)
+    check.set_defaults(handler=run, needs_settings=False, dry_run=True, missing_only=False)
     load = commands.add_parser(
         "load",
         help="show what catalogue files change, then change it",
@@ -39,6 +39,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "does not name stays as it is.",
     )
     load.add_argument("--dry-run", action="store_true", help="only show what would change")
+    load.add_argument(
+        "--missing-only",
+        action="store_true",
+        help="leave controllers that are there already as they are, whatever the files say",
+    )
     load.set_defaults(handler=run, needs_settings=True)
     for command in (check, load):
         command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="catalogue files (YAML)")
@@ -58,7 +63,8 @@ def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
         for file in catalogues:
             print(f"{file.name}: in order: {_contents(file)}.")
         return 0
-    return asyncio.run(_load(settings, catalogues, dry_run=arguments.dry_run))
+    missing_only: bool = arguments.missing_only
+    return asyncio.run(_load(settings, catalogues, dry_run=arguments.dry_run, missing_only=missing_only))
 
 
 def sample_paths() -> list[Path]:
@@ -84,7 +90,9 @@ def read_files(paths: Sequence[Path]) -> list[CatalogueFile] | None:
     return catalogues
 
 
-async def _load(settings: Settings, catalogues: Sequence[CatalogueFile], *, dry_run: bool) -> int:
+async def _load(
+    settings: Settings, catalogues: Sequence[CatalogueFile], *, dry_run: bool, missing_only: bool
+) -> int:
     async with open_database(
         settings.database_url,
         connections_max=1,
@@ -92,7 +100,13 @@ async def _load(settings: Settings, catalogues: Sequence[CatalogueFile], *, dry_
         lock_timeout_s=settings.lock_timeout_s,
         name="consent-catalogue",
     ) as database:
-        return await load_files(Catalogue(database), catalogues, dry_run=dry_run)
+        catalogue = Catalogue(database)
+        if missing_only:
+            known = [file for file in catalogues if await catalogue.knows(file.entries.controller.slug)]
+            for file in known:
+                print(f"{file.name}: {file.entries.controller.slug} is there already and stays as it is.")
+            catalogues = [file for file in catalogues if file not in known]
+        return await load_files(catalogue, catalogues, dry_run=dry_run)
 
 
 async def load_files(

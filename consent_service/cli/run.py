@@ -155,7 +155,7 @@ async def _kafka(stack: AsyncExitStack, data_dir: Path, progress: Progress) -> d
 
 
 async def _fill(settings: Settings, progress: Progress) -> None:
-    """Migrate, and load the sample catalogue; both change nothing the second time."""
+    """Migrate, and load those of the sample's controllers that are not there yet: what was changed since stays."""
     if settings.owner_database_url is not None:
         progress("bringing the database up to date")
         await migrate(settings.owner_database_url)
@@ -165,7 +165,8 @@ async def _fill(settings: Settings, progress: Progress) -> None:
     async with open_pool(settings, settings.database_url, "consent-sample") as database:
         catalogue = Catalogue(database)
         for file in files:
-            await catalogue.load(file.entries, ACTOR)
+            if not await catalogue.knows(file.entries.controller.slug):
+                await catalogue.load(file.entries, ACTOR)
 
 
 def cache_dir() -> Path | None:

@@ -14,7 +14,15 @@ from consent_service.domain.durations import add_duration
 from consent_service.domain.errors import NotPossibleNow
 from consent_service.domain.lifecycle import LIFECYCLE, Cell, Outcome
 from consent_service.domain.purposes import BasesKind, Purpose, PurposeVersion
-from consent_service.domain.records import Claim, Fact, Permission, State, SubjectFlags, Verdict
+from consent_service.domain.records import (
+    Claim,
+    Fact,
+    Permission,
+    Preferences,
+    State,
+    SubjectFlags,
+    Verdict,
+)
 from consent_service.domain.refusals import (
     judged_version,
     refuse_bases,
@@ -27,6 +35,7 @@ from consent_service.domain.values import DATED_CHANNELS, Cause, Channel, Comman
 #: A grant repeated within this time, for the same version and preferences, is the same grant (R8).
 SAME_GRANT = timedelta(hours=24)
 
+_NONE = Preferences()
 _CLOSING = frozenset({Status.GIVEN, Status.RENEWED, Status.REQUESTED})
 _CONSENTED = frozenset({Status.GIVEN, Status.RENEWED})
 
@@ -290,7 +299,7 @@ def _same_grant(state: State | None, fact: Fact) -> bool:
         return False
     return (
         state.version == fact.version
-        and fact.preferences in (None, state.preferences)
+        and (fact.preferences is None or fact.preferences == (state.preferences or _NONE))
         and fact.effective_at - state.since < SAME_GRANT
     )
 

@@ -18,6 +18,7 @@ from consent_service.http.refusals import from_framework
 from consent_service.http.routes import OPERATIONS, by_path
 from consent_service.http.routing import Router
 from consent_service.http.services import Services
+from consent_service.http.trace import PATH
 
 _Request = Request[Any, Any, Any]
 
@@ -54,11 +55,10 @@ def build_app(services: Services, *, public_url: str) -> Litestar:
 
 
 def _raw(path: str, router: Router, *, is_mount: bool = False) -> ASGIRouteHandler:
-    prefix = path if is_mount else ""
-
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["path"] = prefix + scope["path"]
-        await router(cast(Any, scope), receive, send)
+        asked = cast(Any, scope)
+        asked["path"] = asked[PATH]
+        await router(asked, receive, send)
 
     return ASGIRouteHandler(path, is_mount=is_mount, copy_scope=False)(answer)
 

@@ -19,7 +19,6 @@ from consent_service.domain.errors import (
     InvalidValue,
     NoLegalBasis,
     NotConsentBased,
-    NotFound,
     NotObjectable,
     NotPossibleNow,
     NotWithdrawable,
@@ -29,7 +28,7 @@ from consent_service.domain.errors import (
     VersionOvertaken,
 )
 from consent_service.domain.records import Preferences
-from consent_service.domain.values import CALLER_COMMANDS, Channel, Command, is_slug
+from consent_service.domain.values import CALLER_COMMANDS, Channel, Command
 from consent_service.http.examples import COMMAND, DECISIONS, DECISIONS_ANSWER, RECORDED
 from consent_service.http.exchange import Call, Reply, json_reply
 from consent_service.http.operation import IDEMPOTENCY_KEY, Answer, Operation
@@ -122,10 +121,6 @@ async def record_command(call: Call, services: Services) -> Reply:
     """POST .../consents/{purpose}/{command}: 201 with a new record, 200 with the standing one."""
     subject_id = call.path_id("subject_id")
     purpose, command = call.parameters["purpose"], call.parameters["command"]
-    if command not in _COMMANDS:
-        raise NotFound(f"There is no such command; there are: {', '.join(_COMMANDS)}.")
-    if not is_slug(purpose):
-        raise NotFound("The controller has no such purpose.")
     body = call.json(_command_body, absent=CommandBody())
     outcome = await services.ledger.submit(
         Submission(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consent_service.domain.errors import (
     ConsentError,
@@ -18,8 +18,9 @@ from consent_service.domain.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
+from consent_service.domain.values import is_slug
 from consent_service.http.auth import Principal, Tokens
-from consent_service.http.exchange import Call, Reply
+from consent_service.http.exchange import Call, Reply, read_path_id
 from consent_service.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from consent_service.http.operation import Operation
 from consent_service.http.problems import problem_body, problem_headers, status_of
@@ -57,7 +58,8 @@ class Answering(ABC):
             reply = problem_reply(internal())
         headers = [*reply.headers, (b"content-length", str(len(reply.body)).encode())]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+        body = b"" if scope["method"] == "HEAD" else reply.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     @abstractmethod
     async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply: ...
@@ -67,6 +69,18 @@ class Answering(ABC):
         if doubled and sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
             raise TokenRefused("There is more than one Authorization header.")
         return await self._tokens.principal(headers.get(b"authorization"))
+
+
+def _check_path(parameters: Mapping[str, str], operation: Operation) -> None:
+    """Raises NotFound where the path's form tells that nothing can stand there (CORE 12: before the body is read)."""
+    for name, text in parameters.items():
+        if name.endswith("_id"):
+            read_path_id(name, text)
+        elif name in operation.path_enums and text not in operation.path_enums[name]:
+            known = ", ".join(operation.path_enums[name])
+            raise NotFound(f"There is no such {name}; there are: {known}.")
+        elif name == "purpose" and not is_slug(text):
+            raise NotFound("The controller has no such purpose.")
 
 
 class Nowhere(Answering):
@@ -88,7 +102,8 @@ class Endpoint(Answering):
         self._body_bytes_max = services.limits.body_bytes_max
 
     async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
-        method = scope["method"]
+        # HEAD is GET whose body is left out at the end (RFC 9110 section 9.3.2).
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self._operations.get(method)
         if operation is None:
             raise OtherMethods(self._operations)
@@ -97,6 +112,7 @@ class Endpoint(Answering):
         if operation.scope is not None:
             principal = await self._principal(scope, headers)
             principal.check_scope(operation.scope)
+        _check_path(scope["path_params"], operation)
         if len(headers) != len(scope["headers"]):
             _refuse_doubled(scope)
         body = b""

@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
+from consent_service.http.trace import PATH, REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
 from consent_service.metrics import Metrics
 from consent_service.usecases.clock import new_id
 
@@ -45,6 +45,7 @@ class Envelope:
             return
         begun = time.perf_counter()
         request_id = self._request_id(scope)
+        scope[PATH] = scope["path"]
 
         async def send_in_envelope(message: Any) -> None:
             if message["type"] == "http.response.start":

@@ -40,6 +40,16 @@ def json_reply(status: int, value: Any, *extra: tuple[bytes, bytes], replayed: b
     return Reply(status, _encode(value), headers)
 
 
+def read_path_id(name: str, text: str) -> UUID:
+    """Raises NotFound where the text is no UUID: nothing can stand under it (R20)."""
+    if len(text) == _UUID_LENGTH and all(text[place] == "-" for place in _UUID_HYPHENS):
+        try:
+            return UUID(text)
+        except ValueError:
+            pass
+    raise NotFound(f"`{name}` is not a UUID, so there is nothing here.")
+
+
 class Call:
     """One request. `parameters` are the path's, `query` the known parameters of the query string."""
 
@@ -80,14 +90,8 @@ class Call:
         return self.principal.caller.controller
 
     def path_id(self, name: str) -> UUID:
-        """A UUID of the path. Raises NotFound where it is none: nothing can stand under it (R20)."""
-        text = self.parameters[name]
-        if len(text) == _UUID_LENGTH and all(text[place] == "-" for place in _UUID_HYPHENS):
-            try:
-                return UUID(text)
-            except ValueError:
-                pass
-        raise NotFound(f"`{name}` is not a UUID, so there is nothing here.")
+        """A UUID of the path. Raises NotFound where it is none."""
+        return read_path_id(name, self.parameters[name])
 
     def json(self, decoder: msgspec.json.Decoder[T], *, absent: T | None = None) -> T:
         """The body in the decoder's type. Raises InvalidRequest; `absent` stands for no body at all."""

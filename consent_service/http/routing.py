@@ -44,10 +44,12 @@ class Router:
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         node: _Node | None = self._root
         parameters: dict[str, str] = {}
-        for segment in scope["path"].split("/"):
-            if not segment:
-                continue
+        for segment in scope["path"].split("/")[1:]:
             assert node is not None
+            # An empty segment is none of ours: one thing has one path.
+            if not segment:
+                node = None
+                break
             literal = None if segment == _ANY else node.children.get(segment)
             node = literal or node.children.get(_ANY)
             if node is None:

@@ -9,20 +9,33 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
-from consent_service.domain.errors import InvalidValue, Unavailable
+from consent_service.domain.errors import InvalidValue, Overloaded, Unavailable
 from consent_service.domain.values import is_slug
 
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 
-#: What another transaction did at the same moment; the same work again will do (R23).
+#: Another transaction has the row, and keeps it.
+LOCKED = asyncpg.LockNotAvailableError
+
+#: A statement took longer than it may.
+TIMED_OUT = asyncpg.QueryCanceledError
+
+#: What another transaction did at the same moment, or what took too long together: the same work again, or a
+#: smaller part of it, will do (R23).
 RETRYABLE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.UniqueViolationError,
-    asyncpg.LockNotAvailableError,
+    TIMED_OUT,
+    LOCKED,
 )
+
+#: How long a caller waits for a connection of the pool.
+ACQUIRE_S = 5.0
+#: How many callers may wait for one.
+WAITING_MAX = 1000
 
 _NO_ANSWER = "The database does not answer now; nothing was recorded. Try again."
 
@@ -35,23 +48,40 @@ AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
 )
 
 
-class Database:
-    """A bounded pool as one role. Every transaction names the controllers it may see (R22)."""
+class CommitUnknown(Unavailable):
+    """The connection was lost while committing: the work stands, or it does not."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+
+class Database:
+    """A bounded pool as one role. Every transaction names the controllers it may see (R22).
+
+    At most `waiting_max` callers wait for a connection, each at most ACQUIRE_S: then Overloaded or Unavailable. Never
+    ask for a connection while holding one.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], waiting_max: int = WAITING_MAX) -> None:
         self._pool = pool
+        self._waiting_max = waiting_max
+        self._waiting = 0
 
     @asynccontextmanager
     async def transaction(
-        self, controllers: Collection[str], *, read_only: bool = False
+        self,
+        controllers: Collection[str],
+        *,
+        read_only: bool = False,
+        retried: bool = False,
+        lock_timeout_s: float | None = None,
     ) -> AsyncIterator[Connection]:
-        """One transaction that sees the rows of these controllers alone; commits unless the block raises."""
-        begin = _begin(controllers, read_only=read_only)
+        """One transaction that sees the rows of these controllers alone; commits unless the block raises.
+
+        Raises Unavailable when the database is away, CommitUnknown when it went away in the last step. Whoever does
+        the work again says `retried` and is given what is RETRYABLE; for all others that is Unavailable too.
+        """
+        begin = _begin(controllers, read_only=read_only, lock_timeout_s=lock_timeout_s)
         async with self.session() as connection:
             try:
                 await connection.execute(begin)
@@ -60,25 +90,32 @@ class Database:
                 except BaseException:
                     await _roll_back(connection)
                     raise
-                await connection.execute("commit")
-            except RETRYABLE:
-                raise
+                await _commit(connection)
+            except RETRYABLE as error:
+                if retried:
+                    raise
+                raise Unavailable(_NO_ANSWER) from error
             except AWAY as error:
                 raise Unavailable(_NO_ANSWER) from error
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
         """A connection outside any controller's list: for roles whose policies see every row (relay, auditor)."""
+        if self._waiting >= self._waiting_max:
+            raise Overloaded("Too many requests wait for the database. Try again.")
+        self._waiting += 1
         try:
-            connection = await self._pool.acquire()
+            connection = await self._pool.acquire(timeout=ACQUIRE_S)
         except (*AWAY, asyncpg.PostgresError) as error:
             # Whatever keeps us from connecting (full, starting, stopping, a wrong password) may be over soon.
             raise Unavailable(_NO_ANSWER) from error
+        finally:
+            self._waiting -= 1
         try:
             yield connection
+        except RETRYABLE:
+            raise
         except AWAY as error:
-            if isinstance(error, RETRYABLE):
-                raise
             raise Unavailable(_NO_ANSWER) from error
         finally:
             await self._pool.release(connection)
@@ -91,6 +128,16 @@ class Database:
         except (*AWAY, asyncpg.PostgresError):
             return False
         return True
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        await connection.execute("commit")
+    except AWAY as error:
+        raise CommitUnknown(
+            "The database went away while it recorded; whether it did is not known. Ask, or send the same again "
+            "with the same Idempotency-Key."
+        ) from error
 
 
 async def _roll_back(connection: Connection) -> None:
@@ -107,14 +154,17 @@ async def _leave_as_it_is(_: Connection) -> None:
     """Nothing outlives a transaction here, so a connection needs no cleaning between two uses."""
 
 
-def _begin(controllers: Collection[str], *, read_only: bool) -> str:
+def _begin(controllers: Collection[str], *, read_only: bool, lock_timeout_s: float | None) -> str:
     """`set local` takes no parameter, and `set_config` is not propagated on Citus: slugs only, quoted here alone."""
     for controller in controllers:
         if not is_slug(controller):
             raise InvalidValue("A controller is named by a slug.")
     mode = "begin read only" if read_only else "begin"
     listed = ",".join(sorted(controllers))
-    return mode + "; set local consent.controllers = '" + listed + "'"
+    begin = mode + "; set local consent.controllers = '" + listed + "'"
+    if lock_timeout_s is None:
+        return begin
+    return begin + "; set local lock_timeout = " + str(int(lock_timeout_s * 1000))
 
 
 @asynccontextmanager

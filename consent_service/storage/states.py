@@ -25,12 +25,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 _READ_PAIRS = """
-    select controller, subject_id, purpose, status, command, version, record_id, since, until, effective_at,
-           preferences, preferences_record_id
-    from states
-    where (controller, subject_id, purpose) in (
-        select controller, subject_id, purpose
-        from unnest($1::text[], $2::uuid[], $3::text[]) as pairs (controller, subject_id, purpose))
+    select states.controller, states.subject_id, states.purpose, states.status, states.command, states.version,
+           states.record_id, states.since, states.until, states.effective_at, states.preferences,
+           states.preferences_record_id
+    from unnest($1::text[], $2::uuid[], $3::text[]) as pairs (controller, subject_id, purpose)
+    join states
+        on states.controller = pairs.controller
+       and states.subject_id = pairs.subject_id
+       and states.purpose = pairs.purpose
 """
 
 _READ_SUBJECT = """

@@ -38,7 +38,7 @@ class NewSubject(msgspec.Struct, frozen=True):
 
 
 class NewIdentifier(msgspec.Struct, frozen=True):
-    """A link to be made: the value sealed under `sealing_key_id`, found again by the hash under `lookup_key_id`."""
+    """A link to be made: the value sealed under `sealing_key_id`, found again by any of `hashes` (key id, hash)."""
 
     controller: str
     subject_id: UUID
@@ -47,8 +47,7 @@ class NewIdentifier(msgspec.Struct, frozen=True):
     sealing_key_id: str
     sealed_value: bytes
     linked_at: datetime
-    hash: bytes
-    lookup_key_id: str
+    hashes: tuple[tuple[str, bytes], ...]
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -219,13 +218,14 @@ async def insert_identifiers(connection: Connection, linked: Sequence[NewIdentif
     controllers = [one.controller for one in linked]
     subjects = [one.subject_id for one in linked]
     ids = [one.identifier_id for one in linked]
+    found_by = [(one, key_id, hashed) for one in linked for key_id, hashed in one.hashes]
     await connection.execute(
         _INSERT_HASHES,
-        [one.hash for one in linked],
-        controllers,
-        subjects,
-        ids,
-        [one.lookup_key_id for one in linked],
+        [hashed for _, _, hashed in found_by],
+        [one.controller for one, _, _ in found_by],
+        [one.subject_id for one, _, _ in found_by],
+        [one.identifier_id for one, _, _ in found_by],
+        [key_id for _, key_id, _ in found_by],
     )
     await connection.execute(
         _INSERT_IDENTIFIERS,

@@ -33,6 +33,13 @@ from consent_service.usecases.submissions import Answer, Linked, SubjectReferenc
 Outcome = Answer | ConsentError
 
 
+class Entangled(Exception):
+    """A submission means a person whom an earlier one of the same batch has just given an identifier.
+
+    What was read under the locks was not read for both together: they must be decided in two transactions.
+    """
+
+
 class Loaded(msgspec.Struct, frozen=True):
     """What the transaction read under its locks."""
 
@@ -126,23 +133,25 @@ class Batch:
                 raise _unknown_subject(reference)
             return person
         controller = submission.caller.controller
-        subjects = {
-            link.subject_id
-            for identifier in reference.identifiers
-            if (link := self._link_of(controller, identifier)) is not None
-        }
+        subjects = self._linked_subjects(controller, reference.identifiers, self._hashes)
+        read = self._linked_subjects(controller, reference.identifiers, self._loaded.hashes)
+        if any(subject_id in self._loaded.subjects for subject_id in subjects - read):
+            raise Entangled
         if len(subjects) > 1:
             raise ConflictingIdentifiers(
                 "These identifiers belong to different persons; name one person.", pointer=reference.pointer
             )
         return self._person(controller, subjects.pop()) if subjects else None
 
+    def _linked_subjects(
+        self, controller: str, identifiers: Sequence[Identifier], hashes: Mapping[bytes, Link]
+    ) -> set[UUID]:
+        wanted = identifier_hashes(self._keyring, controller, identifiers)
+        return {hashes[one].subject_id for one in wanted if one in hashes}
+
     def _link_of(self, controller: str, identifier: Identifier) -> Link | None:
-        for _, key in self._keyring.lookup_keys(controller):
-            link = self._hashes.get(lookup_hash(key, identifier.type, identifier.value))
-            if link is not None:
-                return link
-        return None
+        wanted = identifier_hashes(self._keyring, controller, [identifier])
+        return next((self._hashes[one] for one in wanted if one in self._hashes), None)
 
     def _linked(self, controller: str, identifier: Identifier) -> Linked:
         link = self._link_of(controller, identifier)
@@ -222,7 +231,8 @@ class Batch:
                     microseconds=len(self.new_identifiers) - linked_before
                 )
                 linked = new_identifier(self._keyring, controller, person.subject_id, identifier, linked_at)
-                self._hashes[linked.hash] = Link(person.subject_id, linked.identifier_id)
+                link = Link(person.subject_id, linked.identifier_id)
+                self._hashes |= {one: link for _, one in linked.hashes}
                 self.new_identifiers.append(linked)
                 self.audit.append(link_entry(linked, submission.caller.subject))
         return len(self.new_identifiers) > linked_before
@@ -248,9 +258,11 @@ def identifier_place(identifier_id: UUID) -> bytes:
 def new_identifier(
     keyring: Keyring, controller: str, subject_id: UUID, identifier: Identifier, now: datetime
 ) -> NewIdentifier:
-    """A link to be made, sealed and hashed under the keys in use."""
+    """A link to be made: sealed under the key in use, and hashed under every look-up key that is known.
+
+    So two processes that put different keys first find the same person, and cannot make two.
+    """
     identifier_id = new_id(now)
-    key_id, key = keyring.lookup_keys(controller)[0]
     return NewIdentifier(
         controller=controller,
         subject_id=subject_id,
@@ -259,8 +271,10 @@ def new_identifier(
         sealing_key_id=keyring.sealing_id,
         sealed_value=keyring.seal(identifier.value.encode(), identifier_place(identifier_id)),
         linked_at=now,
-        hash=lookup_hash(key, identifier.type, identifier.value),
-        lookup_key_id=key_id,
+        hashes=tuple(
+            (key_id, lookup_hash(key, identifier.type, identifier.value))
+            for key_id, key in keyring.lookup_keys(controller)
+        ),
     )
 
 

@@ -80,29 +80,42 @@ class Catalogue:
     async def purposes(self, controller: str, revision: int | None = None) -> Mapping[str, Purpose]:
         """The controller's purposes by slug, from memory where the copy is of that revision.
 
-        `revision` is what the caller has just read; without it this looks itself. Raises UnknownController.
+        `revision` is what the caller has just read; without it this looks itself. Takes a connection where it must
+        read: who holds one asks `purposes_in`. Raises UnknownController.
         """
+        copy = self._copies.get(controller)
+        if copy is not None and copy.revision == revision:
+            return copy.purposes
+        async with self._database.transaction([controller], read_only=True) as connection:
+            return await self.purposes_in(connection, controller, revision)
+
+    async def purposes_in(
+        self, connection: Connection, controller: str, revision: int | None = None
+    ) -> Mapping[str, Purpose]:
+        """The same on the caller's connection: waiting for a second one while holding a first could last for ever."""
         if revision is None:
-            async with self._database.transaction([controller], read_only=True) as connection:
-                revision = await read_revision(connection, controller)
-            if revision is None:
-                raise UnknownController("The token's controller is not known here.")
+            revision = await read_revision(connection, controller)
         copy = self._copies.get(controller)
         if copy is not None and copy.revision == revision:
             return copy.purposes
         async with self._reading.setdefault(controller, asyncio.Lock()):
             copy = self._copies.get(controller)
             if copy is None or copy.revision != revision:
-                copy = await self._read(controller)
+                copy = await read_purposes(connection, controller)
+                if copy is None:
+                    raise UnknownController("The token's controller is not known here.")
+                self._copies[controller] = copy
             return copy.purposes
 
-    async def _read(self, controller: str) -> StoredPurposes:
+    async def knows(self, controller: str) -> bool:
+        """Whether there is such a controller."""
         async with self._database.transaction([controller], read_only=True) as connection:
-            copy = await read_purposes(connection, controller)
-        if copy is None:
-            raise UnknownController("The token's controller is not known here.")
-        self._copies[controller] = copy
-        return copy
+            return await read_revision(connection, controller) is not None
+
+    @property
+    def known_controllers(self) -> list[str]:
+        """The controllers that this process has met."""
+        return list(self._copies)
 
     async def listing(self, controller: str, limit: int = 100, after: str | None = None) -> PurposePage:
         """Purposes by slug, each as its current version; `after` is the `next` of the page before."""
@@ -149,7 +162,7 @@ class Catalogue:
         raise_faults(list(check_form(asked)))
         async with self._changing(caller.controller) as connection:
             known = await self._locked(connection, caller.controller, purpose)
-            _check_match(known, if_match)
+            _check_match(known, if_match, self._now())
             stored = await read_draft(connection, caller.controller, purpose)
             now = self._now()
             await put_draft(connection, caller.controller, purpose, asked, now)
@@ -174,7 +187,7 @@ class Catalogue:
         async with self._changing(caller.controller) as connection:
             known = await self._locked(connection, caller.controller, purpose)
             version = next_version(known, asked, self._now())
-            _check_match(known, if_match)
+            _check_match(known, if_match, self._now())
             if version is None:
                 assert known is not None
                 return Published(version_item(known, known.versions[-1]), created=False)
@@ -293,7 +306,7 @@ class Catalogue:
     @asynccontextmanager
     async def _changing(self, controller: str) -> AsyncIterator[Connection]:
         try:
-            async with self._database.transaction([controller]) as connection:
+            async with self._database.transaction([controller], retried=True) as connection:
                 yield connection
         except RETRYABLE as error:
             raise Unavailable(
@@ -319,9 +332,11 @@ def _check_slug(purpose: str) -> None:
         raise NotFound("A purpose is named by a slug: 1 to 64 of a-z, 0-9 and -, not beginning with -.")
 
 
-def _check_match(purpose: Purpose | None, if_match: int | None) -> None:
+def _check_match(purpose: Purpose | None, if_match: int | None, now: datetime) -> None:
+    """The version in effect, which reading shows, or the latest, which may wait for its time."""
     latest = len(purpose.versions) if purpose else None
-    if if_match is not None and if_match != latest:
+    current = purpose.current(now).number if purpose else None
+    if if_match is not None and if_match not in (latest, current):
         raise VersionMismatch(
             f"The latest version is {latest}, not {if_match}; read it and try again."
             if latest

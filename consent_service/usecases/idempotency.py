@@ -5,6 +5,7 @@ Kept are ids, permissions and problem members; never an identifier's value or ev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,8 @@ import msgspec
 
 from consent_service.domain.errors import ConsentError, IdempotencyKeyReuse, SeveralRefusals
 from consent_service.domain.records import Permission
-from consent_service.storage.idempotency import Remembered
+from consent_service.storage.database import Database
+from consent_service.storage.idempotency import Remembered, sweep_answers
 from consent_service.usecases.submissions import Answer, Idempotency, Linked, Result
 
 #: The refusals that are kept: decided ones (409 and 422). All others may turn out differently next time.
@@ -33,6 +35,10 @@ KEPT_REFUSALS: dict[str, int] = {
     "conflicting-identifiers": 409,
     "identifier-taken": 409,
 }
+
+
+#: How many lapsed answers one transaction deletes.
+SWEEP_ROWS_MAX = 1000
 
 
 class ReplayedRefusal(ConsentError):
@@ -136,3 +142,15 @@ def replay(claim: Idempotency, remembered: Remembered) -> Answer:
         linked=kept.linked,
         replayed=True,
     )
+
+
+async def sweep(database: Database, controllers: Collection[str], now: datetime) -> int:
+    """Delete these controllers' lapsed answers, a bounded number at a time. Returns how many went."""
+    swept = 0
+    while controllers:
+        async with database.transaction(controllers) as connection:
+            went = await sweep_answers(connection, now, SWEEP_ROWS_MAX)
+        swept += went
+        if went < SWEEP_ROWS_MAX:
+            break
+    return swept

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.metrics import Metrics
 from consent_service.storage.audit import insert_entries
-from consent_service.storage.database import RETRYABLE, Connection, Database
+from consent_service.storage.database import LOCKED, RETRYABLE, TIMED_OUT, Connection, Database
 from consent_service.storage.idempotency import keep_answers
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import append
@@ -26,7 +26,7 @@ from consent_service.storage.subjects import (
     insert_subjects,
 )
 from consent_service.usecases import clock
-from consent_service.usecases.batches import Batch, Outcome
+from consent_service.usecases.batches import Batch, Entangled, Outcome
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.loading import load
 from consent_service.usecases.submissions import Answer, Submission
@@ -35,6 +35,14 @@ _log = logging.getLogger(__name__)
 
 #: How often a submission that met another transaction is tried again before its caller hears of it.
 TRIES_MAX = 5
+#: How long a batch waits for a person whom another transaction has locked; then it is run one by one.
+BATCH_LOCK_S = 1.0
+#: How long a submission does so while others wait behind it; then it goes aside.
+ALONE_LOCK_S = 0.1
+#: How many submissions may wait aside, each on a connection of its own.
+PATIENT_MAX = 4
+
+_BUSY = "Too much happens to this person at once; nothing was recorded. Try again."
 
 
 class _Overtaken(Exception):
@@ -42,10 +50,11 @@ class _Overtaken(Exception):
 
 
 class _Waiting:
-    __slots__ = ("answer", "submission")
+    __slots__ = ("answer", "is_aside", "submission")
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission
+        self.is_aside = False
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
 
@@ -65,6 +74,7 @@ class Ledger:
         queue_rows_max: int = 4000,
         batch_rows_max: int = 256,
         writers: int = 2,
+        lock_timeout_s: float = 5.0,
         keep_answers_for: timedelta = timedelta(hours=48),
         wake: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = clock.now,
@@ -76,6 +86,7 @@ class Ledger:
         self._queue_rows_max = queue_rows_max
         self._batch_rows_max = batch_rows_max
         self._writers_max = writers
+        self._lock_timeout_s = lock_timeout_s
         self._keep_for = keep_answers_for
         self._wake = wake
         self._now = now
@@ -83,6 +94,7 @@ class Ledger:
         self._queued_rows = 0
         self._writers = 0
         self._writing: set[asyncio.Task[None]] = set()
+        self._patient: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -110,11 +122,20 @@ class Ledger:
             writer.add_done_callback(self._writing.discard)
         return await waiting.answer
 
-    async def close(self) -> None:
-        """Take nothing more, and return when everything that was accepted has its answer."""
+    async def close(self, limit_s: float = 30.0) -> None:
+        """Take nothing more, and return when everything that was accepted has its answer.
+
+        What could not be recorded within `limit_s` is answered with Unavailable.
+        """
         self._closed = True
-        while self._writing:
-            await asyncio.wait(self._writing)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit_s
+        while (working := self._writing | self._patient) and loop.time() < deadline:
+            await asyncio.wait(working, timeout=deadline - loop.time())
+        for task in self._writing | self._patient:
+            task.cancel()
+        while self._queue:
+            _refuse(self._queue.popleft(), Unavailable("The service is stopping; nothing was recorded."))
 
     async def _write(self) -> None:
         """Empty the queue, batch by batch; gone in the step that found it empty, so that nobody waits in vain."""
@@ -125,7 +146,8 @@ class Ledger:
                     await self._settle(batch)
                 finally:
                     for waiting in batch:
-                        _refuse(waiting, Unavailable("The service was interrupted. Try again."))
+                        if not waiting.is_aside:
+                            _refuse(waiting, Unavailable("The service was interrupted. Try again."))
         finally:
             self._writers -= 1
 
@@ -142,37 +164,42 @@ class Ledger:
     async def _settle(self, batch: list[_Waiting]) -> None:
         """Commit the batch together, or else one by one; every caller gets an answer."""
         try:
-            outcomes = await self._commit([waiting.submission for waiting in batch])
+            outcomes = await self._commit([waiting.submission for waiting in batch], BATCH_LOCK_S)
         except Unavailable as error:
+            self._wake()  # a commit whose end is not known may have staged something
             for waiting in batch:
                 _refuse(waiting, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer
-            if not isinstance(error, (*RETRYABLE, _Overtaken)):
+            if not isinstance(error, (*RETRYABLE, _Overtaken, Entangled)):
                 _log.warning("batch is run again one by one", exc_info=error, extra={"count": len(batch)})
             for waiting in batch:
-                await self._settle_alone(waiting)
+                await self._settle_alone(waiting, ALONE_LOCK_S)
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 _answer(waiting, outcome)
 
-    async def _settle_alone(self, waiting: _Waiting) -> None:
+    async def _settle_alone(self, waiting: _Waiting, lock_s: float) -> None:
+        """Try a few times what others' transactions disturb; who meets a lock goes aside, out of the others' way."""
         for attempt in range(1, TRIES_MAX + 1):
             try:
-                outcomes = await self._commit([waiting.submission])
+                outcomes = await self._commit([waiting.submission], lock_s)
+            except LOCKED:
+                self._set_aside(waiting, lock_s)
+                return
+            except TIMED_OUT:
+                _refuse(waiting, Unavailable(_BUSY))
+                return
             except (*RETRYABLE, _Overtaken) as error:
                 if attempt == TRIES_MAX:
-                    _log.warning(
-                        "submission given up", extra={"attempt": attempt, "error": type(error).__name__}
-                    )
-                    _refuse(
-                        waiting, Unavailable("Too much happens to this person at once; nothing was recorded.")
-                    )
+                    extra = {"attempt": attempt, "error": type(error).__name__}
+                    _log.warning("submission given up", extra=extra)
+                    _refuse(waiting, Unavailable(_BUSY))
                     return
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - jitter, not a secret
             except ConsentError as error:
                 _refuse(waiting, error)
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer
+            except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
                 _log.error("submission failed", exc_info=error)
                 _refuse(waiting, error)
                 return
@@ -180,10 +207,26 @@ class Ledger:
                 _answer(waiting, outcomes[0])
                 return
 
-    async def _commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+    def _set_aside(self, waiting: _Waiting, lock_s: float) -> None:
+        """Wait for the person's lock on a task of its own, once, if not too many do so already."""
+        if lock_s >= self._lock_timeout_s or len(self._patient) >= PATIENT_MAX:
+            _refuse(waiting, Unavailable(_BUSY))
+            return
+        waiting.is_aside = True
+        patient = asyncio.create_task(self._wait_aside(waiting))
+        self._patient.add(patient)
+        patient.add_done_callback(self._patient.discard)
+
+    async def _wait_aside(self, waiting: _Waiting) -> None:
+        try:
+            await self._settle_alone(waiting, self._lock_timeout_s)
+        finally:
+            _refuse(waiting, Unavailable("The service was interrupted. Try again."))
+
+    async def _commit(self, submissions: Sequence[Submission], lock_s: float) -> list[Outcome]:
         """One transaction for all of them: find, lock, read, decide, append. Nothing is answered before it ends."""
         controllers = {submission.caller.controller for submission in submissions}
-        async with self._database.transaction(controllers) as connection:
+        async with self._database.transaction(controllers, retried=True, lock_timeout_s=lock_s) as connection:
             # 1. to 3. Find who is meant, lock them in one order, read what stands and what was answered before.
             loaded = await load(connection, submissions, self._keyring, self._catalogue, self._now)
             # 4. Decide, in the order of arrival, without another word to the database.

@@ -60,10 +60,16 @@ async def load(
     )
     states = await read_states(connection, pairs) if pairs else {}
     facts: dict[UUID, dict[str, list[Fact]]] = {}
-    for one in meant:
-        if one.subject_ids and _may_be_late(one.submission):
-            facts |= {subject_id: {} for subject_id in one.subject_ids}
-            facts |= await read_facts(connection, one.controller, one.subject_ids)
+    for controller in {one.controller for one in meant}:
+        late = {
+            subject_id
+            for one in meant
+            if one.controller == controller and _may_be_late(one.submission)
+            for subject_id in one.subject_ids
+        }
+        if late:
+            facts |= {subject_id: {} for subject_id in late}
+            facts |= await read_facts(connection, controller, late)
     return Loaded(
         now=max(read_at, now()),
         subjects=subjects,
@@ -110,5 +116,5 @@ async def _purposes(
         revision = revisions.get(controller)
         if revision is None:
             raise UnknownController("The token's controller is not known here.")
-        purposes[controller] = await catalogue.purposes(controller, revision)
+        purposes[controller] = await catalogue.purposes_in(connection, controller, revision)
     return purposes

@@ -141,13 +141,13 @@ class Permissions:
         if as_of > self._now():
             raise InvalidValue("`as_of` lies in the future.", parameter="as_of")
         async with self._database.transaction([controller], read_only=True) as connection:
-            known = (await self._catalogue.purposes(controller)).get(purpose)
-            if known is None or known.versions[0].published_at > as_of:
-                raise NotFound("The controller had no such purpose at that moment.")
             subject = await read_subject(connection, controller, subject_id)
-            if subject is None:
-                raise NotFound("The controller has no such subject.")
             facts = await read_facts(connection, controller, [subject_id], as_of)
+            known = (await self._catalogue.purposes_in(connection, controller)).get(purpose)
+        if known is None or known.versions[0].published_at > as_of:
+            raise NotFound("The controller had no such purpose at that moment.")
+        if subject is None:
+            raise NotFound("The controller has no such subject.")
         state = fold(known, facts.get(subject_id, {}).get(purpose, ()))
         return known_at(subject.flags, state, known, as_of)
 
@@ -160,14 +160,16 @@ class Permissions:
     ) -> list[PermissionAnswer]:
         if as_of > self._now():
             raise InvalidValue("`as_of` lies in the future.", pointer="/as_of")
-        purposes = await self._catalogue.purposes(controller)
         ids = sorted({one for one in subjects if one is not None})
         async with self._database.transaction([controller], read_only=True) as connection:
             found = dict(zip(ids, await ask(connection, [(controller, one, "") for one in ids]), strict=True))
             facts = await read_facts(connection, controller, ids, as_of)
+            purposes = await self._catalogue.purposes_in(connection, controller)
         results = []
         for place, (query, subject_id) in enumerate(zip(queries, subjects, strict=True)):
             purpose = _purpose(purposes.get(query.purpose), place)
+            if purpose.versions[0].published_at > as_of:
+                raise _unknown_purpose(place)
             asked = None if subject_id is None else found[subject_id]
             if query.subject_id is not None and (asked is None or not asked.found):
                 raise _unknown_subject(place)
@@ -236,8 +238,12 @@ def _then(flag: datetime | None, as_of: datetime) -> datetime | None:
 
 def _purpose(purpose: Purpose | None, place: int) -> Purpose:
     if purpose is None:
-        raise UnknownReference("The controller has no such purpose.", pointer=f"/queries/{place}/purpose")
+        raise _unknown_purpose(place)
     return purpose
+
+
+def _unknown_purpose(place: int) -> UnknownReference:
+    return UnknownReference("The controller has no such purpose.", pointer=f"/queries/{place}/purpose")
 
 
 def _unknown_subject(place: int) -> UnknownReference:

@@ -18,7 +18,7 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.identifiers import Identifier
 from consent_service.domain.purposes import Purpose
-from consent_service.domain.records import Permission, Preferences, State
+from consent_service.domain.records import Fact, Permission, Preferences, State
 from consent_service.domain.values import Status
 from consent_service.storage.audit import AuditEntry, insert_entries
 from consent_service.storage.database import Connection, Database
@@ -136,17 +136,19 @@ class Subjects:
             subject = await read_subject(connection, controller, subject_id)
             if subject is None:
                 raise NotFound("The controller has no such subject.")
-            purposes = await self._catalogue.purposes(controller)
+            # The catalogue last, so that it knows every purpose and version that the records name.
+            facts: dict[str, list[Fact]] = {}
+            states: dict[str, State] = {}
             if as_of is None:
                 states = await read_subject_states(connection, controller, subject_id)
             else:
-                facts = await read_facts(connection, controller, [subject_id], as_of)
-                of_subject = facts.get(subject_id, {})
-                states = {
-                    purpose: state
-                    for purpose in sorted(of_subject)
-                    if (state := fold(purposes[purpose], of_subject[purpose])) is not None
-                }
+                read = await read_facts(connection, controller, [subject_id], as_of)
+                facts = read.get(subject_id, {})
+            purposes = await self._catalogue.purposes_in(connection, controller)
+        for purpose in sorted(facts):
+            state = fold(purposes[purpose], facts[purpose])
+            if state is not None:
+                states[purpose] = state
         at = as_of or now
         return [self._item(subject, purposes[purpose], state, at) for purpose, state in states.items()]
 

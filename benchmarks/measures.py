@@ -1,0 +1,235 @@
+"""What is measured, by name. Each measurement takes turns with its ceilings, since the machine's speed varies."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from statistics import median
+
+from benchmarks import generator, latency
+from benchmarks.figures import Figure, figure
+from benchmarks.messages import BATCH_QUERIES
+from benchmarks.rows import RECORDS_EACH
+from benchmarks.stage import Service, Stage
+
+ROUNDS = 3
+SUBJECTS = 10_000
+"""Of the service that most figures are measured on; with RECORDS_EACH records each at the beginning."""
+SUBJECTS_ASKED_MAX = 50_000
+BATCH_CONNECTIONS = 16
+EVENTS_PER_S = 500
+MEMORY_SUBJECTS = 100_000
+MEMORY_S_MAX = 7200.0
+WARM_UP_S = 2.0
+_SCALES = {"k": 1_000, "m": 1_000_000}
+_EXPECTED = {"record": 201, "check": 200, "batch_check": 200}
+
+#: Without names on the command line; `memory_1m` takes longer than all of them.
+DEFAULT = (
+    *("record_16", "record_64", "check_16", "check_64", "batch_check", "event_latency_500"),
+    *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
+)
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+async def _slice(
+    stage: Stage, service: Service, kind: str, connections: int, seconds: float, *, echo: bool
+) -> generator.Outcome:
+    """One turn of the load generator on the service, or the same requests on the echo."""
+    plan = generator.Plan(
+        port=stage.echo.port if echo else service.served.port,
+        token=service.token,
+        kind=kind,
+        people=await service.people(SUBJECTS_ASKED_MAX),
+        connections=connections,
+        seconds=seconds,
+    )
+    outcome = await stage.load(plan)
+    expected = 200 if echo else _EXPECTED[kind]
+    if set(outcome.statuses) != {expected}:
+        raise RuntimeError(f"{kind}: answers other than {expected}: {outcome.statuses}")
+    waited = await service.drained()
+    _say(
+        f"{kind} {connections} {'echo' if echo else 'service'}: {outcome.rate:.0f}/s, p99 {outcome.p99:.1f} ms, "
+        f"generator at {outcome.cpu:.0%} of a core, {waited} events waited at the end"
+    )
+    return outcome
+
+
+def _medians(
+    name: str, measured: Sequence[generator.Outcome], ceilings: Sequence[generator.Outcome]
+) -> list[Figure]:
+    """Rate and latencies, each the median of the rounds."""
+    of = "echo, same requests"
+    unit = f"{name.partition('_')[0]}s/s"
+    rates = [median(one.rate for one in outcomes) for outcomes in (measured, ceilings)]
+    p50, p99 = (
+        [median(getattr(one, part) for one in outcomes) for outcomes in (measured, ceilings)]
+        for part in ("p50", "p99")
+    )
+    return [
+        figure(name, rates[0], unit, of, rates[1]),
+        figure(f"{name}_p50", p50[0], "ms", of, p50[1]),
+        figure(f"{name}_p99", p99[0], "ms", of, p99[1]),
+    ]
+
+
+async def _warm(stage: Stage, subjects: int, records_each: int) -> Service:
+    """A service that has its connections, statements and caches, as one that runs for long."""
+    if (subjects, records_each) in stage.services:
+        return stage.services[subjects, records_each]
+    _say(f"making {subjects * records_each:,} records")
+    service = await stage.service(subjects, records_each)
+    for kind in ("record", "check"):
+        await _slice(stage, service, kind, 64, WARM_UP_S, echo=False)
+    return service
+
+
+async def _throughput(stage: Stage, kind: str, connections: int, seconds: float) -> list[Figure]:
+    service = await _warm(stage, SUBJECTS, RECORDS_EACH)
+    name = f"{kind}_{connections}"
+    measured: list[generator.Outcome] = []
+    ceilings: list[generator.Outcome] = []
+    inserts: list[float] = []
+    for _ in range(ROUNDS):
+        ceilings.append(await _slice(stage, service, kind, connections, seconds / ROUNDS, echo=True))
+        if kind == "record":
+            inserts.append(await stage.pgbench(connections, seconds / ROUNDS))
+        measured.append(await _slice(stage, service, kind, connections, seconds / ROUNDS, echo=False))
+    figures = _medians(name, measured, ceilings)
+    if inserts:
+        figures.append(
+            figure(
+                f"{name}_pgbench", figures[0].value, "records/s", "pgbench, one-row inserts", median(inserts)
+            )
+        )
+    return figures
+
+
+async def _batch_check(stage: Stage, seconds: float) -> list[Figure]:
+    service = await _warm(stage, SUBJECTS, RECORDS_EACH)
+    measured: list[generator.Outcome] = []
+    ceilings: list[generator.Outcome] = []
+    for _ in range(ROUNDS):
+        for outcomes, echo in ((ceilings, True), (measured, False)):
+            outcomes.append(
+                await _slice(stage, service, "batch_check", BATCH_CONNECTIONS, seconds / ROUNDS, echo=echo)
+            )
+    rate, *latencies = _medians("batch_check", measured, ceilings)
+    answers = figure(
+        rate.name, rate.value * BATCH_QUERIES, "answers/s", rate.ceiling_name, rate.ceiling * BATCH_QUERIES
+    )
+    return [answers, *latencies]
+
+
+async def _event_latency(stage: Stage, rate: int, seconds: float) -> list[Figure]:
+    service = await _warm(stage, SUBJECTS, RECORDS_EACH)
+    measured: list[latency.Outcome] = []
+    ceilings: list[latency.Outcome] = []
+    for round_ in range(ROUNDS):
+        for outcomes, bare in ((ceilings, True), (measured, False)):
+            plan = latency.Plan(
+                port=service.served.port,
+                token=service.token,
+                people=await service.people(SUBJECTS_ASKED_MAX),
+                bootstrap=stage.bootstrap,
+                topic=f"bare-{rate}-{round_}" if bare else service.topic,
+                rate=rate,
+                seconds=seconds / ROUNDS,
+                bare=bare,
+            )
+            outcomes.append(await stage.latency(plan))
+            _say(f"{rate} events/s, {'producer alone' if bare else 'service'}: {outcomes[-1]}")
+    return [
+        figure(
+            f"event_latency_{part}_{rate}",
+            median(getattr(one, part) for one in measured),
+            "ms",
+            "aiokafka producer, send to consumer",
+            median(getattr(one, part) for one in ceilings),
+        )
+        for part in ("p50", "p99")
+    ]
+
+
+async def _growth(stage: Stage, sizes: Sequence[tuple[str, str]], seconds: float) -> list[Figure]:
+    """(kind, rows) like (`record`, `10k`), in turns with the echo, so that all stand beside the same minutes."""
+    services = {}
+    for rows in dict.fromkeys(rows for _, rows in sizes):
+        services[rows] = await _warm(stage, _count(rows) // RECORDS_EACH, RECORDS_EACH)
+    measured: dict[tuple[str, str], list[generator.Outcome]] = {size: [] for size in sizes}
+    ceilings: dict[str, list[generator.Outcome]] = {kind: [] for kind, _ in sizes}
+    for _ in range(ROUNDS):
+        for kind, outcomes in ceilings.items():
+            beside = next(iter(services.values()))
+            outcomes.append(await _slice(stage, beside, kind, 64, seconds / ROUNDS, echo=True))
+        for (kind, rows), outcomes in measured.items():
+            _say(f"{rows} records at the beginning")
+            outcomes.append(await _slice(stage, services[rows], kind, 64, seconds / ROUNDS, echo=False))
+    return [
+        _medians(f"{kind}_{rows}_rows", outcomes, ceilings[kind])[0]
+        for (kind, rows), outcomes in measured.items()
+    ]
+
+
+async def _memory(stage: Stage, rows: str) -> list[Figure]:
+    """Resident after so many records through the service, beside what it takes before the first."""
+    service = await stage.service(MEMORY_SUBJECTS, 0)
+    before = service.served.resident_mb
+    plan = generator.Plan(
+        port=service.served.port,
+        token=service.token,
+        kind="record",
+        people=await service.people(MEMORY_SUBJECTS),
+        connections=64,
+        seconds=MEMORY_S_MAX,
+        requests_max=_count(rows),
+    )
+    outcome = await stage.load(plan)
+    waited = await service.drained()
+    _say(f"{rows} records at {outcome.rate:.0f}/s: {outcome.statuses}, {waited} events waited at the end")
+    return [figure(f"memory_{rows}", service.served.resident_mb, "MB", "before the first record", before)]
+
+
+def _count(rows: str) -> int:
+    """`10k` is ten thousand, `1m` a million."""
+    return int(rows[:-1]) * _SCALES[rows[-1]]
+
+
+Measure = Callable[[Stage, float], Awaitable[list[Figure]]]
+
+
+def plan_measures(names: Sequence[str]) -> list[Measure]:
+    """What has to be run for these names, each once, in this order. Raises ValueError for an unknown name."""
+    measures: dict[str, Measure] = {}
+    grown: list[tuple[str, str]] = []
+    for name in names:
+        if found := re.fullmatch(r"(record|check)_(\d+[km])_rows", name):
+            grown.append((found[1], found[2]))
+        else:
+            key, measure = _measure(name)
+            measures[key] = measure
+    planned = list(measures.values())
+    if grown:
+        planned.append(lambda stage, seconds: _growth(stage, list(dict.fromkeys(grown)), seconds))
+    return planned
+
+
+def _measure(name: str) -> tuple[str, Measure]:
+    """The measurement that brings this figure, and what it is the same as."""
+    if found := re.fullmatch(r"(record|check)_(\d+)(_p50|_p99|_pgbench)?", name):
+        kind, connections = found[1], int(found[2])
+        return f"{kind} {connections}", lambda stage, seconds: _throughput(stage, kind, connections, seconds)
+    if re.fullmatch(r"batch_check(_p50|_p99)?", name):
+        return "batch", _batch_check
+    if found := re.fullmatch(r"event_latency(?:_p50|_p99)?_(\d+)", name):
+        rate = int(found[1])
+        return f"event {rate}", lambda stage, seconds: _event_latency(stage, rate, seconds)
+    if found := re.fullmatch(r"memory_(\d+[km])", name):
+        rows = found[1]
+        return name, lambda stage, _: _memory(stage, rows)
+    raise ValueError(name)

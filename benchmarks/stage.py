@@ -1,0 +1,262 @@
+"""What is measured on: real engines in a temporary folder, the service as a process, and the ceilings beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+import secrets
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+import psutil
+
+from benchmarks import generator, latency
+from benchmarks.messages import CONTROLLER, Person
+from benchmarks.rows import fill, people
+from consent_service.app import keyring_from, open_pool
+from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
+from consent_service.cli.run import cache_dir
+from consent_service.cli.token import ensure_development_key, make_token
+from consent_service.embedded import KafkaServer, PostgresServer
+from consent_service.events.encode import changes_topic
+from consent_service.settings import Settings, load_settings
+from consent_service.storage.preparation import ROLES, migrate, prepare
+from consent_service.usecases.catalogue import Catalogue
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = "consent"
+READY_S = 30.0
+STOP_S = 30.0
+DRAINED_S = 120.0
+_BYTES_PER_MB = 1_000_000
+_ERROR_BYTES = 2000
+
+#: What `pgbench` runs: one row of the size of a record, one transaction, one flush.
+_PGBENCH_TABLE = (
+    "create table insertions (id bigint generated always as identity primary key, content bytea not null)"
+)
+_PGBENCH_SCRIPT = "insert into insertions (content) values (decode(repeat('5a', 400), 'hex'));\n"
+
+Outcome = TypeVar("Outcome")
+
+
+class Served:
+    """A process that serves HTTP and said so; its last words are kept for when it fails."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._said: deque[str] = deque(maxlen=50)
+        self._listening: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def ready(self) -> None:
+        """Raises RuntimeError when it ended instead."""
+        assert self._process.stderr is not None
+        async with asyncio.timeout(READY_S):
+            async for line in self._process.stderr:
+                self._said.append(line.decode(errors="replace").rstrip())
+                found = re.search(r"serving url=http://[^:]+:(\d+)", self._said[-1])
+                if found is not None:
+                    self.port = int(found[1])
+                    self._listening = asyncio.create_task(self._listen())
+                    return
+        raise RuntimeError("it did not start:\n" + "\n".join(self._said))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def resident_mb(self) -> float:
+        return float(psutil.Process(self.pid).memory_info().rss) / _BYTES_PER_MB
+
+    async def stop(self) -> None:
+        if self._process.returncode is None:
+            self._process.terminate()
+        async with asyncio.timeout(STOP_S):
+            await self._process.wait()
+        if self._listening is not None:
+            await self._listening
+
+    async def _listen(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self._said.append(line.decode(errors="replace").rstrip())
+            print(f"  the service says: {self._said[-1]}", file=sys.stderr)
+
+
+class Service:
+    """`consent-service serve` with the relay inside, on a database of its own."""
+
+    def __init__(self, served: Served, token: str, topic: str, database: asyncpg.Connection[Any]) -> None:
+        self.served = served
+        self.token = token
+        self.topic = topic
+        self._database = database
+
+    async def people(self, limit: int) -> list[Person]:
+        return await people(self._database, limit)
+
+    async def drained(self) -> int:
+        """Return when every event is published; how many waited when it was asked."""
+        waited: int = await self._database.fetchval("select count(*) from outbox")
+        async with asyncio.timeout(DRAINED_S):
+            # The relay is in another process and tells nobody.
+            while await self._database.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return waited
+
+
+class Stage:
+    """Made by `staged`."""
+
+    def __init__(
+        self, stack: AsyncExitStack, folder: Path, postgres: PostgresServer, kafka: KafkaServer
+    ) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._postgres = postgres
+        self.services: dict[tuple[int, int], Service] = {}
+        self.bootstrap = kafka.bootstrap
+
+    async def prepare(self) -> None:
+        """A migrated database with the sample catalogue, to copy from; the echo; the table of pgbench."""
+        await prepare(self._postgres.url(), TEMPLATE, {role: self._postgres.password(role) for role in ROLES})
+        await migrate(self._postgres.url("consent_owner", TEMPLATE))
+        settings = self._settings(TEMPLATE)
+        files = read_files(sample_paths())
+        assert files is not None
+        async with open_pool(settings, settings.database_url, "consent-sample") as database:
+            for file in files:
+                await Catalogue(database).load(file.entries, ACTOR)
+        self.echo = await self._start("benchmarks.echo", environment={})
+        await self._run_sql("postgres", _PGBENCH_TABLE)
+        (self._folder / "insert.sql").write_text(_PGBENCH_SCRIPT)
+
+    async def service(self, subjects: int, records_each: int) -> Service:
+        """A service on a database that begins with so many rows; the same one when asked again."""
+        size = (subjects, records_each)
+        if size not in self.services:
+            name = f"consent_{subjects}_{records_each}"
+            await self._run_sql("postgres", f"create database {name} template {TEMPLATE} owner consent_owner")
+            settings = self._settings(name)
+            database = await asyncpg.connect(self._postgres.url(database=name))
+            self._stack.push_async_callback(database.close)
+            prefix = name.replace("_", "-")
+            await database.execute("update controllers set topic_prefix = $1", prefix)
+            await fill(database, keyring_from(settings), subjects, records_each)
+            served = await self._start("consent_service", "serve", environment=self._environment(name))
+            service = Service(served, make_token(settings, CONTROLLER), changes_topic(prefix), database)
+            await service.drained()
+            self.services[size] = service
+        return self.services[size]
+
+    async def load(self, plan: generator.Plan) -> generator.Outcome:
+        return await _plan("benchmarks.generator", plan, generator.Outcome)
+
+    async def latency(self, plan: latency.Plan) -> latency.Outcome:
+        return await _plan("benchmarks.latency", plan, latency.Outcome)
+
+    async def pgbench(self, connections: int, seconds: float) -> float:
+        """One-row inserts a second, each durable."""
+        process = await asyncio.create_subprocess_exec(
+            self._postgres.program("pgbench"),
+            *(
+                "--no-vacuum",
+                "--protocol=prepared",
+                f"--client={connections}",
+                f"--time={max(1, round(seconds))}",
+            ),
+            *(f"--file={self._folder / 'insert.sql'}", "--host=127.0.0.1", f"--port={self._postgres.port}"),
+            *("--username=postgres", "postgres"),
+            env={**os.environ, "PGPASSWORD": self._postgres.password()},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        found = re.search(rb"tps = ([0-9.]+) \(without initial connection time\)", output)
+        if found is None:
+            raise RuntimeError(f"pgbench failed: {errors.decode()}")
+        return float(found[1])
+
+    async def _start(self, module: str, *arguments: str, environment: Mapping[str, str]) -> Served:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", module, *arguments),
+            cwd=ROOT,
+            env={**inherited, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        served = Served(process)
+        self._stack.push_async_callback(served.stop)
+        await served.ready()
+        return served
+
+    async def _run_sql(self, database: str, statement: str) -> None:
+        connection = await asyncpg.connect(self._postgres.url(database=database))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def _settings(self, database: str) -> Settings:
+        return load_settings(self._environment(database))
+
+    def _environment(self, database: str) -> dict[str, str]:
+        key = self._folder / "development-key.json"
+        keys = self._folder / "key"
+        if not keys.exists():
+            keys.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+        return {
+            "CONSENT_MODE": "development",
+            "CONSENT_PORT": "0",
+            "CONSENT_DATABASE_URL": self._postgres.url("consent_service", database),
+            "CONSENT_RELAY_DATABASE_URL": self._postgres.url("consent_relay", database),
+            "CONSENT_KAFKA_BOOTSTRAP": self.bootstrap,
+            "CONSENT_JWKS": str(ensure_development_key(key)),
+            "CONSENT_DEVELOPMENT_KEY": str(key),
+            "CONSENT_LOOKUP_KEYS": f"l1={keys.read_text()}",
+            "CONSENT_SEALING_KEYS": f"s1={keys.read_text()}",
+        }
+
+
+@asynccontextmanager
+async def staged() -> AsyncIterator[Stage]:
+    """Everything that runs ends with the block, and the folder goes."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consent-bench-")))
+        postgres = PostgresServer(folder / "postgres")
+        kafka = KafkaServer(folder / "kafka", cache_dir=cache_dir())
+        await stack.enter_async_context(postgres)
+        await stack.enter_async_context(kafka)
+        stage = Stage(stack, folder, postgres, kafka)
+        await stage.prepare()
+        yield stage
+
+
+async def _plan(module: str, plan: msgspec.Struct, outcome: type[Outcome]) -> Outcome:
+    """Run a plan in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", module),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate(msgspec.json.encode(plan))
+    if process.returncode != 0:
+        raise RuntimeError(f"{module} failed:\n{errors[-_ERROR_BYTES:].decode(errors='replace')}")
+    return msgspec.json.decode(output, type=outcome)

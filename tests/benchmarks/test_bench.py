@@ -1,0 +1,72 @@
+"""`make bench` in small: that it runs, and that what it keeps can be compared. What it measures is not judged here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENDS_S = 100.0
+MEMBERS = {
+    "name": str,
+    "value": float,
+    "unit": str,
+    "ceiling_name": str,
+    "ceiling": float,
+    "ratio": float,
+    "machine": str,
+    "date": str,
+}
+
+
+async def bench(*arguments: str) -> tuple[int, str, str]:
+    """`python -m benchmarks ARGUMENTS`: exit code, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "benchmarks", *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(ENDS_S):
+        output, errors = await process.communicate()
+    return process.returncode or 0, output.decode(), errors.decode()
+
+
+@pytest.mark.timeout(120)  # it starts engines of its own, with fsync on
+async def test_a_figure_is_printed_and_kept_beside_its_ceiling(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    older: dict[str, Any] = {
+        **dict.fromkeys(MEMBERS, "an older figure"),
+        "name": "another",
+        "value": 1.0,
+        "ceiling": 2.0,
+        "ratio": 0.5,
+    }
+    results.write_text(json.dumps([older, {**older, "name": "check_16"}]))
+
+    code, table, errors = await bench("check_16", "--seconds", "0.5", "--results", str(results))
+
+    assert code == 0, errors
+    kept = json.loads(results.read_text())
+    assert kept[0] == older
+    assert [figure["name"] for figure in kept[1:]] == ["check_16", "check_16_p50", "check_16_p99"]
+    for figure in kept[1:]:
+        assert {name: type(value) for name, value in figure.items()} == MEMBERS
+        assert figure["name"] in table
+        assert figure["value"] > 0
+        assert figure["ratio"] == pytest.approx(figure["value"] / figure["ceiling"], rel=0.01)
+
+
+async def test_a_name_that_nothing_is_measured_for_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    code, _, errors = await bench("record_fast", "--results", str(tmp_path / "results.json"))
+
+    assert code == 2
+    assert "there is no figure record_fast" in errors
+    assert "record_64" in errors
+    assert not (tmp_path / "results.json").exists()

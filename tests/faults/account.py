@@ -1,0 +1,156 @@
+"""The account of a load laid beside what is there: the ledger, its verification, and the events."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from consent_service.app import keyring_from
+from consent_service.events.consume import ReceivedChange, read_change
+from consent_service.settings import Settings
+from consent_service.storage.database import open_database
+from consent_service.usecases.verification import Verification
+from consent_service.usecases.verification_person import Fault
+from tests.databases import TestDatabase
+from tests.events.streams import by_subject, consumer, eventually, read_to_end, without_repetition
+from tests.faults.load import DECIDED, Load, Said
+
+LEDGER = """
+    select subject_id, sequence, record_id, purpose, command, status, allowed, source, recorded_at,
+           encode(record_hash, 'hex') as record_hash, encode(previous_hash, 'hex') as previous_hash
+    from records
+    order by subject_id, sequence
+"""
+HEADS = "select subject_id, last_sequence from subjects"
+DRAIN_S = 20.0
+
+
+async def read_ledger(database: TestDatabase) -> list[dict[str, Any]]:
+    """Every record, person after person, in order."""
+    connection = await database.connect()
+    try:
+        heads = {row["subject_id"]: row["last_sequence"] for row in await connection.fetch(HEADS)}
+        rows = [dict(row) for row in await connection.fetch(LEDGER)]
+    finally:
+        await connection.close()
+    counted = Counter(row["subject_id"] for row in rows)
+    assert {subject_id: counted[subject_id] for subject_id in heads} == heads
+    return rows
+
+
+async def faults_of(database: TestDatabase, settings: Settings) -> list[Fault]:
+    """What a walk along every chain finds: hashes, sequences, heads, and states that are not the fold."""
+    faults: list[Fault] = []
+    async with open_database(
+        database.url("consent_auditor"),
+        connections_max=1,
+        statement_timeout_s=10,
+        lock_timeout_s=5,
+        name="test",
+    ) as opened:
+        await Verification(opened, keyring_from(settings), report=faults.append).run()
+    return faults
+
+
+def check(load: Load, rows: list[dict[str, Any]]) -> None:
+    """Everything that was answered is so, once; nothing that was refused is there; nobody was left waiting."""
+    assert load.stuck == []
+    gapless(rows)
+    by_id = {str(row["record_id"]): row for row in rows}
+    assert len(by_id) == len(rows), "a record id stands in the ledger twice"
+    made = Counter(row["source"] for row in rows if row["source"] is not None)
+    assert {source: times for source, times in made.items() if times > 1} == {}
+    for said in load.said:
+        twins_agree(said)
+        for source, record in said.recorded:
+            assert_same(record, by_id.get(record["record_id"]), source)
+            own = record["source"] == source
+            assert own == (source in made), f"{source}: answered with a standing record, but recorded"
+        if not any(answer.status in (200, 201) for answer in said.answers) and not may_be_there(said):
+            assert not made.keys() & set(said.sources), f"{said.key}: refused, but recorded"
+
+
+def gapless(rows: list[dict[str, Any]]) -> None:
+    sequences: dict[UUID, list[int]] = {}
+    for row in rows:
+        sequences.setdefault(row["subject_id"], []).append(row["sequence"])
+    for subject_id, found in sequences.items():
+        assert found == list(range(1, len(found) + 1)), f"{subject_id}: {found}"
+
+
+def may_be_there(said: Said) -> bool:
+    """Whether nothing decided came back and it is open what happened: the service, or its database, died meanwhile."""
+    return said.unanswered > 0 or any("not known" in answer.content["detail"] for answer in said.answers)
+
+
+def twins_agree(said: Said) -> None:
+    """R24: one submission has one answer, given once and replayed from then on."""
+    contents = {json.dumps(answer.content, sort_keys=True) for answer in said.decided}
+    assert len(contents) <= 1, f"{said.key}: {contents}"
+    assert len({answer.status for answer in said.decided}) <= 1, said.key
+    firsts = [answer.replayed for answer in said.decided].count(False)
+    assert firsts <= 1, f"{said.key}: decided {firsts} times"
+    for answer in said.answers:
+        if answer.status == 503:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) > 0
+        else:
+            assert answer.status in DECIDED, f"{said.key}: {answer.status} {answer.body!r}"
+
+
+def assert_same(record: dict[str, Any], row: dict[str, Any] | None, source: str) -> None:
+    """The answered record is the ledger's."""
+    assert row is not None, f"{source}: record {record['record_id']} was answered and is not there"
+    told = {name: record[name] for name in row if name != "allowed"} | {
+        "allowed": record["permission"]["allowed"]
+    }
+    there = {
+        name: value if value is None or isinstance(value, int | bool) else str(value)
+        for name, value in row.items()
+        if name != "recorded_at"
+    }
+    recorded_at = row["recorded_at"].isoformat().replace("+00:00", "Z")
+    assert told == there | {"recorded_at": recorded_at}, source
+
+
+async def drained(database: TestDatabase) -> None:
+    """Return once the outbox is empty."""
+    connection = await database.connect()
+    try:
+
+        async def empty() -> bool:
+            return bool(await connection.fetchval("select not exists (select from outbox)"))
+
+        await eventually(empty, DRAIN_S)
+    finally:
+        await connection.close()
+
+
+async def read_events(bootstrap: str, topic: str) -> list[ReceivedChange]:
+    """Everything on the topic, partition by partition, in order."""
+    async with consumer(bootstrap) as reader:
+        return [read_change(message) for message in await read_to_end(reader, topic)]
+
+
+def check_events(events: list[ReceivedChange], rows: list[dict[str, Any]], *, repetitions: bool) -> None:
+    """The events are the records, in order per person. With `repetitions`, as a consumer sees them that drops what it
+    has (R27), and every repetition says what was said before."""
+    told: dict[str, tuple[Any, ...]] = {}
+    for event in events:
+        change = event.change
+        facts = (
+            change.subject_id, change.sequence, change.purpose, change.command, change.status, change.allowed,
+            change.source, change.recorded_at,
+        )  # fmt: skip
+        assert told.setdefault(event.event_id, facts) == facts
+    names = ("subject_id", "sequence", "purpose", "command", "status", "allowed", "source", "recorded_at")
+    assert told == {str(row["record_id"]): tuple(row[name] for name in names) for row in rows}
+    heads: dict[UUID, int] = {}
+    for row in rows:
+        heads[row["subject_id"]] = row["sequence"]
+    orders = by_subject(event.change for event in events)
+    if repetitions:
+        orders = {subject_id: without_repetition(found) for subject_id, found in orders.items()}
+    assert orders == {subject_id: list(range(1, last + 1)) for subject_id, last in heads.items()}

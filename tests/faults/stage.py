@@ -1,0 +1,112 @@
+"""Where the load plays: a database with one controller's catalogue, persons, and services at fixed addresses."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from consent_service.cli.catalogue import read_files, sample_paths
+from consent_service.cli.token import make_token
+from consent_service.embedded import PostgresServer
+from consent_service.embedded.ports import free_port
+from consent_service.settings import load_settings
+from consent_service.storage.database import open_database
+from consent_service.usecases.catalogue import Catalogue
+from tests.databases import TestDatabase, copy_template, drop
+from tests.faults.account import check, check_events, drained, faults_of, read_events, read_ledger
+from tests.faults.callers import Answer, Caller
+from tests.faults.load import CONTROLLER, Load
+from tests.processes import Service, environment_for, start_service
+
+PERSONS = 8
+
+
+class Stage:
+    """`environment` starts a service that publishes too; `port` is where it listens, start after start."""
+
+    def __init__(self, database: TestDatabase, environment: dict[str, str], topic: str) -> None:
+        self.database = database
+        self.environment = environment
+        self.topic = topic
+        self.settings = load_settings(environment)
+        self.token = make_token(self.settings, CONTROLLER)
+        self.port = free_port()
+        self._started: list[Service] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, **settings: str) -> Service:
+        """At the stage's address, unless CONSENT_PORT says otherwise."""
+        service = await start_service({**self.environment, "CONSENT_PORT": str(self.port), **settings})
+        self._started.append(service)
+        return service
+
+    async def clear(self) -> None:
+        """End what a failed test left running."""
+        for service in self._started:
+            await service.process.stop(signal.SIGKILL)
+
+    async def persons(self, url: str | None = None, count: int = PERSONS) -> list[str]:
+        """Ids of new persons without records."""
+        caller = Caller(url or self.url, self.token)
+        made = [await caller.ask("POST", "/v1/subjects", self._somebody(number)) for number in range(count)]
+        caller.close()
+        return [answer.content["subject_id"] for answer in made]
+
+    def _somebody(self, number: int) -> dict[str, object]:
+        return {"identifiers": [{"type": "email", "value": f"person-{number}@example.org"}]}
+
+    async def ask(self, method: str, path: str, content: object = None) -> Answer:
+        """One question on a connection of its own."""
+        caller = Caller(self.url, self.token)
+        try:
+            return await caller.ask(method, path, content)
+        finally:
+            caller.close()
+
+    async def holds(self, load: Load, *, repetitions: bool = True) -> None:
+        """Everything that was answered is in the ledger, which is whole, and on the topic, in order."""
+        await drained(self.database)
+        rows = await read_ledger(self.database)
+        check(load, rows)
+        assert await faults_of(self.database, self.settings) == []
+        assert self.settings.kafka_bootstrap is not None
+        events = await read_events(self.settings.kafka_bootstrap, self.topic)
+        check_events(events, rows, repetitions=repetitions)
+
+
+@asynccontextmanager
+async def set_stage(postgres: PostgresServer, bootstrap: str, folder: Path) -> AsyncIterator[Stage]:
+    """A database of its own on this server, with topics of its own."""
+    database = await copy_template(postgres)
+    prefix = database.name.replace("_", "-") + f"-{postgres.port}"
+    await _load_catalogue(database, prefix)
+    environment = environment_for(
+        database,
+        folder,
+        CONSENT_RELAY_DATABASE_URL=database.url("consent_relay"),
+        CONSENT_KAFKA_BOOTSTRAP=bootstrap,
+    )
+    stage = Stage(database, environment, f"{prefix}.changes.v1")
+    try:
+        yield stage
+    finally:
+        await stage.clear()
+        await drop(postgres, database)
+
+
+async def _load_catalogue(database: TestDatabase, prefix: str) -> None:
+    files = read_files([path for path in sample_paths() if path.name == f"{CONTROLLER}.yaml"])
+    assert files is not None
+    async with open_database(
+        database.url(), connections_max=2, statement_timeout_s=10, lock_timeout_s=5, name="test"
+    ) as opened:
+        for file in files:
+            await Catalogue(opened).load(file.entries, "test")
+    connection = await database.connect()
+    await connection.execute("update controllers set topic_prefix = $1", prefix)
+    await connection.close()

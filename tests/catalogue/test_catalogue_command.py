@@ -138,3 +138,17 @@ async def test_the_sample_is_five_files_with_71_purposes(consent_service: Say, c
     assert "facebook-piksel" in await catalogue.purposes("ansettr")
     code, out, err = await consent_service("catalogue load --sample")
     assert out[-1] == "Loaded 5 files. 5 unchanged controllers, 2 unchanged sites, 71 unchanged purposes."
+
+
+async def test_missing_only_leaves_what_is_there_as_it_is(
+    consent_service: Say, catalogue: Catalogue, ansettr: Path
+) -> None:
+    """A restart must not undo what was published since: it would end people's consents."""
+    await consent_service("catalogue load ansettr.yaml")
+    ansettr.write_text(FILE.replace("Vi sender", "Vi kan sende"), encoding="utf-8")
+
+    code, out, err = await consent_service("catalogue load --missing-only ansettr.yaml")
+
+    assert (code, err) == (0, [])
+    assert out[0] == "ansettr.yaml: ansettr is there already and stays as it is."
+    assert len((await catalogue.purposes("ansettr"))["nyhetsbrev"].versions) == 1

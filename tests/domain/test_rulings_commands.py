@@ -61,6 +61,14 @@ def test_a_grant_is_the_same_one_for_less_than_a_day() -> None:
     assert pair.says("grant", day(0) + a_day * 2).appended
 
 
+def test_a_grant_that_names_no_preferences_in_so_many_words_is_the_same_grant() -> None:
+    """R8: an empty object says no more than leaving it out."""
+    pair = Pair()
+    pair.says("grant", day(0))
+
+    assert not pair.says("grant", day(0.1), preferences=Preferences()).appended
+
+
 def test_the_standing_record_answers_what_was_said_before() -> None:
     """R8, CORE 9: a repeated `prefer` is answered by that record, every other repetition by the status's own."""
     pair = Pair()

@@ -143,8 +143,10 @@ class Load:
             await asyncio.sleep(AGAIN_S)
 
     @asynccontextmanager
-    async def running(self, clients: int, *, insisting: bool = True) -> AsyncIterator[None]:
-        """Clients that speak without a pause while the block runs; at its end each gets its last answer."""
+    async def running(
+        self, clients: int, *, insisting: bool = True, pause_s: float = 0.0
+    ) -> AsyncIterator[None]:
+        """Clients that speak while the block runs, `pause_s` after their last answer; at its end each is answered."""
 
         async def client(number: int) -> None:
             caller = Caller(self._urls[number % len(self._urls)], self._token)
@@ -154,6 +156,7 @@ class Load:
                         await self.insist(caller, self.speak())
                     elif await self.say(caller, self.speak()) is None:
                         await asyncio.sleep(AGAIN_S)
+                    await asyncio.sleep(pause_s)
             finally:
                 caller.close()
 

@@ -14,8 +14,9 @@ from tests.faults.load import DECIDED, Load
 from tests.faults.stage import Stage, set_stage
 
 CLIENTS = 32
+PAUSE_S = 0.2
 #: So many submissions are decided while the broker is away.
-MEANWHILE = 300
+MEANWHILE = 100
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def test_R25_the_ledger_goes_on_without_a_broker_and_the_events_arrive_in_
     async with set_stage(postgres, broker.bootstrap, tmp_path) as stage:
         service = await stage.start()
         load = Load([stage.url], stage.token, await stage.persons(), seed=25)
-        async with load.running(CLIENTS):
+        async with load.running(CLIENTS, pause_s=PAUSE_S):
             await load.more(MEANWHILE)
 
             broker.pause()

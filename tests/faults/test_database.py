@@ -16,6 +16,7 @@ from tests.faults.load import PURPOSES, Load
 from tests.faults.stage import Stage, set_stage
 
 CLIENTS = 32
+PAUSE_S = 0.05
 BETWEEN = 150
 COMMITTED_BUT_NOT_TOLD = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
 
@@ -60,7 +61,7 @@ async def test_R25_a_database_that_dies_and_one_that_is_restarted_lose_nothing(
     persons = await stage.persons()
     question = f"/v1/subjects/{persons[0]}/permissions/{PURPOSES[0]}"
     load = Load([stage.url], stage.token, persons, seed=5)
-    async with load.running(CLIENTS):
+    async with load.running(CLIENTS, pause_s=PAUSE_S):
         await load.more(BETWEEN)
         await fragile.kill()
         assert_away(await stage.ask("GET", question))
@@ -88,7 +89,7 @@ async def test_a_database_that_freezes_keeps_nobody_waiting_for_ever(
     load = Load([stage.url], stage.token, persons, seed=6)
     async with AsyncExitStack() as stack:
         stack.callback(fragile.resume)
-        async with load.running(CLIENTS):
+        async with load.running(CLIENTS, pause_s=PAUSE_S):
             await load.more(BETWEEN)
             fragile.pause()
             assert_away(await stage.ask("GET", question))

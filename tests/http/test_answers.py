@@ -83,7 +83,9 @@ GET  | /v1/subjects/{UNKNOWN_ID}                                    | 404 not-fo
 GET  | /v1/subjects/no-uuid                                         | 404 not-found
 GET  | /v1/subjects/00000000000070008000000000000000                | 404 not-found
 GET  | /v1/subjects/{{PERSON}}                                      | 200
-GET  | /v1/subjects/{{PERSON}}/                                     | 200
+HEAD | /v1/subjects/{{PERSON}}                                      | 200
+GET  | /v1/subjects/{{PERSON}}/                                     | 404 not-found
+GET  | /v1//subjects/{{PERSON}}                                     | 404 not-found
 GET  | /v1/subjects/{{UPPER}}                                       | 200
 GET  | /v1/subjects/{{PERSON}}%00                                   | 404 not-found
 GET  | /v1/subjects/{{PERSON}}/nothing                              | 404 not-found
@@ -238,6 +240,11 @@ async def test_as_of_tells_what_was_known_then(api: Api) -> None:
     assert batch.json()["answers"][0]["reason"] == "given"
     now = await api("GET", f"/v1/subjects/{person}/permissions/newsletter")
     assert now.json()["reason"] == "withdrawn"
+    before = {"as_of": "2020-01-01T00:00:00Z"}
+    single = await api("GET", f"/v1/subjects/{person}/permissions/newsletter", params=before)
+    assert told(single) == "404 not-found"
+    batch = await api("POST", "/v1/permissions", {"queries": [query], **before})
+    assert told(batch) == "422 unknown-reference /queries/0/purpose"
 
 
 async def test_a_subject_shows_what_stands_for_each_purpose_with_a_record(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -78,7 +79,7 @@ async def test_reads_that_need_the_catalogue_never_wait_for_a_second_connection(
         subjects = Subjects(small, catalogue, KEYRING, now=clock)
         permissions = Permissions(small, catalogue, KEYRING, now=clock)
         ledger = Ledger(small, catalogue, KEYRING, now=clock)
-        questions = [
+        questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: subjects.consents("ansettr", subject_id),
             lambda: subjects.consents("ansettr", subject_id, day(0.5)),
             lambda: permissions.one("ansettr", subject_id, "nyhetsbrev"),

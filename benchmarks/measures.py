@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from statistics import median
+from statistics import median_high
 
 from benchmarks import generator, latency
 from benchmarks.figures import Figure, figure
@@ -13,7 +13,7 @@ from benchmarks.messages import BATCH_QUERIES
 from benchmarks.rows import RECORDS_EACH
 from benchmarks.stage import Service, Stage
 
-ROUNDS = 3
+ROUNDS = 5
 SUBJECTS = 10_000
 """Of the service that most figures are measured on; with RECORDS_EACH records each at the beginning."""
 SUBJECTS_ASKED_MAX = 50_000
@@ -60,21 +60,23 @@ async def _slice(
     return outcome
 
 
-def _medians(
+def _middle(measured: Sequence[float], ceilings: Sequence[float]) -> int:
+    """The round whose ratio is the median: value and ceiling of one figure are then from the same seconds."""
+    ratios = [value / ceiling for value, ceiling in zip(measured, ceilings, strict=True)]
+    return ratios.index(median_high(ratios))
+
+
+def _beside_echo(
     name: str, measured: Sequence[generator.Outcome], ceilings: Sequence[generator.Outcome]
 ) -> list[Figure]:
-    """Rate and latencies, each the median of the rounds."""
+    """Rate and latencies of the middle round."""
+    place = _middle([one.rate for one in measured], [one.rate for one in ceilings])
+    value, ceiling = measured[place], ceilings[place]
     of = "echo, same requests"
-    unit = f"{name.partition('_')[0]}s/s"
-    rates = [median(one.rate for one in outcomes) for outcomes in (measured, ceilings)]
-    p50, p99 = (
-        [median(getattr(one, part) for one in outcomes) for outcomes in (measured, ceilings)]
-        for part in ("p50", "p99")
-    )
     return [
-        figure(name, rates[0], unit, of, rates[1]),
-        figure(f"{name}_p50", p50[0], "ms", of, p50[1]),
-        figure(f"{name}_p99", p99[0], "ms", of, p99[1]),
+        figure(name, value.rate, f"{name.partition('_')[0]}s/s", of, ceiling.rate),
+        figure(f"{name}_p50", value.p50, "ms", of, ceiling.p50),
+        figure(f"{name}_p99", value.p99, "ms", of, ceiling.p99),
     ]
 
 
@@ -100,13 +102,11 @@ async def _throughput(stage: Stage, kind: str, connections: int, seconds: float)
         if kind == "record":
             inserts.append(await stage.pgbench(connections, seconds / ROUNDS))
         measured.append(await _slice(stage, service, kind, connections, seconds / ROUNDS, echo=False))
-    figures = _medians(name, measured, ceilings)
+    figures = _beside_echo(name, measured, ceilings)
     if inserts:
-        figures.append(
-            figure(
-                f"{name}_pgbench", figures[0].value, "records/s", "pgbench, one-row inserts", median(inserts)
-            )
-        )
+        place = _middle([one.rate for one in measured], inserts)
+        value, of = measured[place].rate, "pgbench, one-row inserts"
+        figures.append(figure(f"{name}_pgbench", value, "records/s", of, inserts[place]))
     return figures
 
 
@@ -119,7 +119,7 @@ async def _batch_check(stage: Stage, seconds: float) -> list[Figure]:
             outcomes.append(
                 await _slice(stage, service, "batch_check", BATCH_CONNECTIONS, seconds / ROUNDS, echo=echo)
             )
-    rate, *latencies = _medians("batch_check", measured, ceilings)
+    rate, *latencies = _beside_echo("batch_check", measured, ceilings)
     answers = figure(
         rate.name, rate.value * BATCH_QUERIES, "answers/s", rate.ceiling_name, rate.ceiling * BATCH_QUERIES
     )
@@ -144,15 +144,12 @@ async def _event_latency(stage: Stage, rate: int, seconds: float) -> list[Figure
             )
             outcomes.append(await stage.latency(plan))
             _say(f"{rate} events/s, {'producer alone' if bare else 'service'}: {outcomes[-1]}")
+    place = _middle([one.p99 for one in measured], [one.p99 for one in ceilings])
+    value, ceiling = measured[place], ceilings[place]
+    of = "aiokafka producer, send to consumer"
     return [
-        figure(
-            f"event_latency_{part}_{rate}",
-            median(getattr(one, part) for one in measured),
-            "ms",
-            "aiokafka producer, send to consumer",
-            median(getattr(one, part) for one in ceilings),
-        )
-        for part in ("p50", "p99")
+        figure(f"event_latency_p50_{rate}", value.p50, "ms", of, ceiling.p50),
+        figure(f"event_latency_p99_{rate}", value.p99, "ms", of, ceiling.p99),
     ]
 
 
@@ -171,7 +168,7 @@ async def _growth(stage: Stage, sizes: Sequence[tuple[str, str]], seconds: float
             _say(f"{rows} records at the beginning")
             outcomes.append(await _slice(stage, services[rows], kind, 64, seconds / ROUNDS, echo=False))
     return [
-        _medians(f"{kind}_{rows}_rows", outcomes, ceilings[kind])[0]
+        _beside_echo(f"{kind}_{rows}_rows", outcomes, ceilings[kind])[0]
         for (kind, rows), outcomes in measured.items()
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -36,6 +38,8 @@ RETRYABLE = (
 ACQUIRE_S = 5.0
 #: How many callers may wait for one.
 WAITING_MAX = 1000
+#: How long connections may take to close in good order.
+CLOSE_S = 2.0
 
 _NO_ANSWER = "The database does not answer now; nothing was recorded. Try again."
 
@@ -87,8 +91,8 @@ class Database:
                 await connection.execute(begin)
                 try:
                     yield connection
-                except BaseException:
-                    await _roll_back(connection)
+                except BaseException as error:
+                    await _roll_back(connection, error)
                     raise
                 await _commit(connection)
             except RETRYABLE as error:
@@ -96,6 +100,7 @@ class Database:
                     raise
                 raise Unavailable(_NO_ANSWER) from error
             except AWAY as error:
+                _give_up(connection, error)
                 raise Unavailable(_NO_ANSWER) from error
 
     @asynccontextmanager
@@ -116,6 +121,7 @@ class Database:
         except RETRYABLE:
             raise
         except AWAY as error:
+            _give_up(connection, error)
             raise Unavailable(_NO_ANSWER) from error
         finally:
             await self._pool.release(connection)
@@ -134,14 +140,22 @@ async def _commit(connection: Connection) -> None:
     try:
         await connection.execute("commit")
     except AWAY as error:
+        _give_up(connection, error)
         raise CommitUnknown(
             "The database went away while it recorded; whether it did is not known. Ask, or send the same again "
             "with the same Idempotency-Key."
         ) from error
 
 
-async def _roll_back(connection: Connection) -> None:
+def _give_up(connection: Connection, error: BaseException) -> None:
+    """End a connection that did not answer in time: to ask it for anything more would take as long again."""
+    if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+        connection.terminate()
+
+
+async def _roll_back(connection: Connection, error: BaseException) -> None:
     """End the transaction, or else the connection: none goes back to the pool with a transaction open."""
+    _give_up(connection, error)
     try:
         if not connection.is_closed():
             await connection.execute("rollback")
@@ -196,8 +210,14 @@ async def open_database(
             "idle_in_transaction_session_timeout": "60000",
         },
     )
-    async with pool:
+    await pool
+    try:
         yield Database(pool)
+    finally:
+        # Closing says goodbye to the server and waits for its answer; one that is frozen gives none.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await pool.close()
 
 
 async def _set_up(connection: asyncpg.Connection[asyncpg.Record]) -> None:

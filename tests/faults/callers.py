@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 #: Nobody may wait longer for an answer, whatever is wrong with the engines.
-ANSWER_S_MAX = 20.0
+ANSWER_S_MAX = 15.0
 
 
 class Refused(Exception):

@@ -34,7 +34,7 @@ COMMANDS = (
 NEEDS_VERSION = ("grant", "request")
 PATIENCE_S = 20.0
 #: What is decided, and so answered again under the same key (R24).
-DECIDED = (200, 201, 409, 422)
+DECIDED = (200, 201, 409)
 #: How long a client waits before it says again what got no answer.
 AGAIN_S = 0.02
 
@@ -69,7 +69,7 @@ class Said(msgspec.Struct):
 
 def _elements(answer: Answer) -> list[dict[str, Any]]:
     content = answer.content
-    elements: list[dict[str, Any]] = content["records"] if "records" in content else [content]
+    elements: list[dict[str, Any]] = content.get("records", [content])
     return elements
 
 
@@ -80,6 +80,7 @@ class Load:
         self._urls = urls
         self._token = token
         self._persons = persons
+        self._name = f"load-{seed}"
         self._chance = random.Random(seed)  # noqa: S311  a story, not a secret
         self._numbers = itertools.count(1)
         self._heard = asyncio.Condition()
@@ -91,11 +92,11 @@ class Load:
 
     def speak(self) -> Said:
         """What somebody says next: one command on a purpose, or a decision about two or three."""
-        number = next(self._numbers)
+        name = f"{self._name}-{next(self._numbers)}"
         person = self._chance.choice(self._persons)
         purposes = self._chance.sample(PURPOSES, self._chance.choice((1, 1, 2, 3)))
         commands = [
-            {"command": self._chance.choice(COMMANDS), "purpose": purpose, "source": f"said-{number}-{place}"}
+            {"command": self._chance.choice(COMMANDS), "purpose": purpose, "source": f"{name}-{place}"}
             for place, purpose in enumerate(purposes)
         ]
         for command in commands:
@@ -108,7 +109,7 @@ class Load:
         else:
             content = commands[0]
             path = f"/v1/subjects/{person}/consents/{content.pop('purpose')}/{content.pop('command')}"
-        said = Said(path, content, f"key-{number}", sources)
+        said = Said(path, content, name, sources)
         self.said.append(said)
         return said
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,9 @@ from tests.faults.stage import Stage, set_stage
 CLIENTS = 32
 PAUSE_S = 0.05
 BETWEEN = 150
+STOP_S_MAX = 10.0
 COMMITTED_BUT_NOT_TOLD = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
+CUT = "select pg_terminate_backend(pid) from pg_stat_activity where usename = $1"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ async def test_R25_a_database_that_dies_and_one_that_is_restarted_lose_nothing(
 async def test_a_database_that_freezes_keeps_nobody_waiting_for_ever(
     stage: Stage, fragile: PostgresServer
 ) -> None:
-    service = await stage.start(CONSENT_STATEMENT_TIMEOUT_S="1", CONSENT_LOCK_TIMEOUT_S="1")
+    service = await stage.start(CONSENT_STATEMENT_TIMEOUT_S="0.2", CONSENT_LOCK_TIMEOUT_S="0.2")
     persons = await stage.persons()
     question = f"/v1/subjects/{persons[0]}/permissions/{PURPOSES[0]}"
     load = Load([stage.url], stage.token, persons, seed=6)
@@ -92,10 +94,111 @@ async def test_a_database_that_freezes_keeps_nobody_waiting_for_ever(
         async with load.running(CLIENTS, pause_s=PAUSE_S):
             await load.more(BETWEEN)
             fragile.pause()
-            assert_away(await stage.ask("GET", question))
-            assert_away(await is_ready(stage, 503))
+            asked = await asyncio.gather(
+                *(stage.ask("GET", path) for path in (question, f"/v1/subjects/{persons[0]}/records", "/readyz"))
+            )
             await load.heard(lambda: load.statuses.get(503, 0) >= CLIENTS)
             fragile.resume()
             await load.more(BETWEEN)
+
+    for answer in asked:
+        assert_away(answer)
     await stage.holds(load)
     assert await service.process.stop() == 0
+
+
+@pytest.mark.timeout(90)
+async def test_a_service_stops_in_time_while_its_database_is_frozen(
+    stage: Stage, fragile: PostgresServer
+) -> None:
+    service = await stage.start(CONSENT_SHUTDOWN_S="1")
+    load = Load([stage.url], stage.token, await stage.persons(), seed=7)
+    async with AsyncExitStack() as stack:
+        stack.callback(fragile.resume)
+        async with load.running(CLIENTS, insisting=False, pause_s=PAUSE_S):
+            await load.more(BETWEEN)
+            fragile.pause()
+            assert await service.process.stop(limit_s=STOP_S_MAX) == 0
+    check(load, await read_ledger(stage.database))
+
+
+async def test_R24_a_commit_whose_end_is_not_known_is_not_called_refused(
+    stage: Stage, fragile: PostgresServer
+) -> None:
+    """It waits for a standby that does not exist; then its connection is cut. PostgreSQL has committed by then."""
+    service = await stage.start()
+    load = Load([stage.url], stage.token, await stage.persons(), seed=8)
+    caller, said = Caller(stage.url, stage.token), load.speak()
+    async with superuser(fragile) as administrator:
+        await administrator.execute("alter system set synchronous_standby_names = 'nobody'")
+        await administrator.execute("select pg_reload_conf()")
+        try:
+            first = asyncio.ensure_future(load.say(caller, said))
+            cut = await until_there(administrator, COMMITTED_BUT_NOT_TOLD)
+            await administrator.execute("select pg_terminate_backend($1)", cut)
+            answer = await first
+        finally:
+            await administrator.execute("alter system reset synchronous_standby_names")
+            await administrator.execute("select pg_reload_conf()")
+    assert answer is not None
+    assert_away(answer)
+    assert "nothing was recorded" not in answer.content["detail"]
+    assert len(await read_ledger(stage.database)) == len(said.sources)
+
+    await load.insist(caller, said)
+    caller.close()
+    assert said.decided[0].replayed
+    await stage.holds(load)
+    assert await service.process.stop() == 0
+
+
+@pytest.mark.timeout(90)
+async def test_a_database_without_a_free_connection_is_said_and_waited_out(
+    stage: Stage, fragile: PostgresServer
+) -> None:
+    """Others take every connection that is free, then those that the service had."""
+    service = await stage.start()
+    load = Load([stage.url], stage.token, await stage.persons(), seed=53)
+    async with superuser(fragile) as administrator, AsyncExitStack() as taken:
+        async with load.running(CLIENTS, pause_s=PAUSE_S):
+            await load.more(BETWEEN)
+            await take_connections(stage, taken)
+            for role in ("consent_service", "consent_relay"):
+                await administrator.execute(CUT, role)
+            await take_connections(stage, taken)
+            refused = load.statuses.get(503, 0)
+            await load.heard(lambda: load.statuses.get(503, 0) >= refused + CLIENTS)
+            assert_away(await is_ready(stage, 503))
+            await taken.aclose()
+            await load.more(BETWEEN)
+
+    await stage.holds(load)
+    assert await service.process.stop() == 0
+
+
+async def take_connections(stage: Stage, taken: AsyncExitStack) -> None:
+    """All that ordinary roles can have."""
+    with contextlib.suppress(asyncpg.TooManyConnectionsError):
+        while True:
+            taken.push_async_callback((await stage.database.connect("consent_auditor")).close)
+
+
+@asynccontextmanager
+async def superuser(server: PostgresServer) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(server.url())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def until_there(administrator: asyncpg.Connection, statement: str) -> int:
+    """The statement's value, once there is one."""
+    found: list[int] = []
+
+    async def is_there() -> bool:
+        found[:] = [row[0] for row in await administrator.fetch(statement)]
+        return bool(found)
+
+    await eventually(is_there)
+    return found[0]

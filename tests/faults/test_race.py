@@ -42,6 +42,7 @@ async def test_R14_R24_a_race_of_two_processes_leaves_gapless_chains_and_every_e
         await asyncio.gather(*(client(number) for number in range(CLIENTS)))
         await stage.holds(load, repetitions=False)
 
+    print(load.statuses)
     assert len(load.said) == CLIENTS * ROUNDS
     assert all(said.decided for said in load.said)
     replays = sum(answer.replayed for said in load.said for answer in said.answers)

@@ -100,16 +100,22 @@ class Relay:
             working.result()
 
     async def _work(self, stop: asyncio.Event) -> None:
+        """Round after round; the last ones begin after the stop, so that what came before it is published."""
         idle_s = _POLL_BUSY_S
-        while not stop.is_set():
+        while True:
+            stopping = stop.is_set()
             self._wake.clear()
             try:
                 done = await self._round()
             except Exception as error:  # noqa: BLE001  whatever it is, the rows are still there: try again
+                if stopping:
+                    return
                 await self._after_failure(error, stop)
                 continue
             self._after_success()
-            if done == self._batch_rows_max:
+            if stopping and not done:
+                return
+            if stopping or done == self._batch_rows_max:
                 continue
             idle_s = _POLL_BUSY_S if done else min(idle_s * 2, _POLL_IDLE_S)
             with contextlib.suppress(TimeoutError):

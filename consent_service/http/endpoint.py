@@ -6,6 +6,7 @@ typed handler's own parsing takes `"1"` for 1 and a doubled member for one, and 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from consent_service.domain.errors import (
     InvalidRequest,
     NotFound,
     TooLarge,
+    Unavailable,
     UnsupportedMediaType,
 )
 from consent_service.domain.values import is_slug
@@ -34,6 +36,7 @@ _log = logging.getLogger("consent_service.http")
 #: Headers that decide something: two of them would let two readers see two requests.
 _ONCE = frozenset({b"content-type", b"content-length", b"if-match", IDEMPOTENCY_KEY})
 _LENGTH_DIGITS_MAX = 18
+_STOPPED = "The service stopped before this was done; whether it was is not known. Ask, or send the same again."
 
 
 class Disconnected(Exception):
@@ -51,6 +54,9 @@ class Answering(ABC):
             reply = await self._reply(scope, receive)
         except Disconnected:
             return
+        except asyncio.CancelledError:
+            # The service stops and its patience is over; without an answer the server would send a bare 500.
+            reply = problem_reply(Unavailable(_STOPPED))
         except ConsentError as refusal:
             reply = problem_reply(refusal)
         except Exception as error:  # noqa: BLE001 (every caller gets an answer, whatever broke)

@@ -123,6 +123,9 @@ class Database:
         except AWAY as error:
             _give_up(connection, error)
             raise Unavailable(_NO_ANSWER) from error
+        except asyncio.CancelledError as error:
+            _give_up(connection, error)
+            raise
         finally:
             await self._pool.release(connection)
 
@@ -148,20 +151,28 @@ async def _commit(connection: Connection) -> None:
 
 
 def _give_up(connection: Connection, error: BaseException) -> None:
-    """End a connection that did not answer in time: to ask it for anything more would take as long again."""
+    """End a connection whose answer is still owed: to ask it for anything more would take as long again."""
     if isinstance(error, (TimeoutError, asyncio.CancelledError)):
-        connection.terminate()
+        _end(connection)
 
 
 async def _roll_back(connection: Connection, error: BaseException) -> None:
     """End the transaction, or else the connection: none goes back to the pool with a transaction open."""
-    _give_up(connection, error)
+    if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+        _end(connection)
+        return
     try:
         if not connection.is_closed():
             await connection.execute("rollback")
     except BaseException:
-        connection.terminate()
+        _end(connection)
         raise
+
+
+def _end(connection: Connection) -> None:
+    """Nothing happens where it has ended: then it has left the pool too, and cannot be asked anything."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _leave_as_it_is(_: Connection) -> None:

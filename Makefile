@@ -73,11 +73,13 @@ $(VENV)/.made:
 $(VENV)/.service: requirements-embedded.lock $(VENV)/.made
 	@$(call install,$<)
 	@$(ENGINES)
+	@$(call command)
 	@touch $@
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.made
 	@$(call install,$<)
 	@$(ENGINES)
+	@$(call command)
 	@touch $@ $(VENV)/.service
 
 # One line a package; pip's exit code comes through the pipe as the last line.
@@ -88,4 +90,11 @@ echo "installing what $(1) holds"; \
 	/^Installing collected/ { print "  unpacking"; fflush() } \
 	/^exit / { code = $$2 } \
 	END { exit code }'
+endef
+
+# The package runs from the checkout; this is its command.
+define command
+{ echo '#!/bin/sh'; \
+  echo 'PYTHONPATH="$(CURDIR)" exec "$(abspath $(PYTHON))" -m consent_service "$$@"'; \
+} > $(BIN)/consent-service && chmod +x $(BIN)/consent-service
 endef

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from consent_service.cli.main import main
+try:
+    from consent_service.cli.main import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:
+    # Also while the modules are still being read.
+    sys.exit(130)

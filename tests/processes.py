@@ -57,6 +57,10 @@ class Process:
         """Send a signal and wait for the end. The exit code."""
         if self.running:
             self._process.send_signal(number)
+        return await self.ended(limit_s)
+
+    async def ended(self, limit_s: float = STOP_S) -> int:
+        """Wait until it ends by itself. The exit code."""
         async with asyncio.timeout(limit_s):
             code = await self._process.wait()
         await self._listener

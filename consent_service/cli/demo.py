@@ -149,7 +149,7 @@ async def _own(data_dir: Path) -> AsyncIterator[Service]:
     stop, ready = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         with Progress() as progress:
-            settings, bound = await stack.enter_async_context(prepared(data_dir, overrides, progress))
+            settings, bound, _ = await stack.enter_async_context(prepared(data_dir, overrides, progress))
         assert settings.kafka_bootstrap is not None
         host, port = bound.getsockname()[:2]
         url = f"http://{host}:{port}"

@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 
 from consent_service import __version__
 from consent_service.cli import catalogue, database, demo, ledger, run, serve, token
+from consent_service.cli.running import settings_beside
 from consent_service.domain.errors import ConsentError
 from consent_service.settings import Settings, SettingsError, load_settings
 
@@ -31,12 +33,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _environment() -> dict[str, str]:
+    """The environment's, or the settings of the `run` that is at work in this folder."""
+    return settings_beside(os.environ, Path(os.environ.get("CONSENT_DATA_DIR", ".data")))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit code: 0 done, 1 refused or failed, 2 wrong arguments or settings, 130 interrupted."""
     parsed = build_parser().parse_args(arguments)
     handler: Callable[[argparse.Namespace, Settings | None], int] = parsed.handler
     try:
-        settings = load_settings(os.environ) if parsed.needs_settings else None
+        settings = load_settings(_environment()) if parsed.needs_settings else None
         return handler(parsed, settings)
     except SettingsError as error:
         print(f"consent-service: these settings are wrong:\n{error}", file=sys.stderr)

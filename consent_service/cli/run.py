@@ -20,7 +20,7 @@ import msgspec
 from consent_service.app import bind, open_pool, public_url, run_service
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
 from consent_service.cli.progress import Progress
-from consent_service.cli.running import announced
+from consent_service.cli.running import announced, find_running
 from consent_service.cli.serve import run_until_stopped
 from consent_service.cli.token import ensure_development_key, make_token
 from consent_service.embedded import AlreadyRunning, EngineError, KafkaServer, PostgresServer
@@ -57,25 +57,33 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace, _: Settings | None) -> int:
     """Exit code 0 after Ctrl-C or SIGTERM, 1 when something could not start."""
-    set_up_logging("info", machine=False)
+    set_up_logging("warning", machine=False)
     try:
         return run_until_stopped(lambda stop: _run(arguments, stop))
     except AlreadyRunning as error:
-        print(f"consent-service: already running here, started by process {error.pid}.", file=sys.stderr)
-    except (EngineError, MigrationFailed) as error:
+        running = find_running(arguments.data_dir, error.pid)
+        where = "" if running is None else f" at {running.url}"
+        print(
+            f"consent-service: already running here{where}, started by process {error.pid}.", file=sys.stderr
+        )
+    except (EngineError, MigrationFailed, OSError) as error:
         print(f"consent-service: {error}", file=sys.stderr)
     return 1
 
 
 async def _run(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
-        progress = Progress()
-        with progress:
-            settings, bound = await stack.enter_async_context(
-                prepared(arguments.data_dir, _overrides(arguments), progress)
-            )
-            progress("serving")
-        with announced(arguments.data_dir, settings, public_url(settings, bound)):
+        with Progress() as progress:
+            here = prepared(arguments.data_dir, _overrides(arguments), progress)
+            starting = asyncio.create_task(stack.enter_async_context(here))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not starting.done():
+                progress("stopping before everything has started")
+                starting.cancel()
+            settings, bound, values = await starting
+        with announced(arguments.data_dir, settings, public_url(settings, bound), values):
             await run_service(
                 settings, stop, bound=bound, ready=lambda: _welcome(settings, arguments.data_dir)
             )
@@ -91,8 +99,9 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, str]:
 @asynccontextmanager
 async def prepared(
     data_dir: Path, overrides: Mapping[str, str], progress: Progress
-) -> AsyncIterator[tuple[Settings, socket.socket]]:
-    """Engines that run, a migrated database with the sample loaded, keys, and the bound port.
+) -> AsyncIterator[tuple[Settings, socket.socket, dict[str, str]]]:
+    """Engines that run, a migrated database with the sample loaded, keys, and the bound port: the settings, the
+    listening socket, and the environment that other commands need to speak to the same servers.
 
     What the environment names (a database, a broker, keys) is taken from there. Raises AlreadyRunning, PortTaken,
     EngineError, MigrationFailed; nothing is left running then.
@@ -113,7 +122,7 @@ async def prepared(
         settings = load_settings(values)
         settings = msgspec.structs.replace(settings, public_url=public_url(settings, bound))
         await _fill(settings, progress)
-        yield settings, bound
+        yield settings, bound, values
 
 
 async def _engines(
@@ -129,7 +138,7 @@ async def _engines(
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in starting]
-    except* EngineError as failed:
+    except* (EngineError, OSError) as failed:
         raise failed.exceptions[0] from None
     for task in tasks:
         found |= task.result()
@@ -198,13 +207,15 @@ def _welcome(settings: Settings, data_dir: Path) -> None:
         "",
         f"The consent service is ready at {url}",
         f"  Interactive documentation   {url}/schema",
+        f"  Kafka                       {settings.kafka_bootstrap or 'none'}",
         f"  Data and keys               {data_dir.absolute()}",
         "",
     ]
     if token is not None:
         lines += [f"A development token for the controller {CONTROLLER}, good for seven days:", "", token, ""]
-        lines += ["Paste these three lines into another terminal: grant, ask, withdraw.", ""]
-        lines += three_lines(url, token)
+        lines += ["Paste these three lines into another terminal.", ""]
+        for label, line in zip(("grant", "ask", "withdraw"), three_lines(url, token), strict=True):
+            lines += [f"# {label}", line]
     lines += ["", "Ctrl-C stops everything.", ""]
     print("\n".join(lines), flush=True)
 
@@ -233,7 +244,7 @@ def three_lines(url: str, token: str) -> list[str]:
 def _curl(url: str, token: str, body: str) -> str:
     return " ".join(
         [
-            "curl -sS",
+            "curl -sS -w '\\n'",
             url,
             f"-H 'Authorization: Bearer {token}'",
             "-H 'Content-Type: application/json'",

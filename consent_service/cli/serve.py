@@ -12,6 +12,7 @@ from typing import Any
 import uvloop
 
 from consent_service.app import PortTaken, run_relay, run_service
+from consent_service.http.keys import KeysUnusable
 from consent_service.logs import set_up_logging
 from consent_service.settings import Settings, SettingsError
 
@@ -58,7 +59,9 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
     try:
         uvloop.run(main())
-    except PortTaken as error:
+    except asyncio.CancelledError:
+        return 130  # stopped before everything had started
+    except (PortTaken, KeysUnusable) as error:
         print(f"consent-service: {error}", file=sys.stderr)
         return 1
     return 0

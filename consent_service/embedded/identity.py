@@ -20,7 +20,7 @@ from typing import Literal
 
 Identity = Literal["same", "namespace", "nobody"]
 
-ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 """All that an engine is told: PGPORT, KAFKA_OPTS, JAVA_TOOL_OPTIONS would change what was asked for."""
 
 LAUNCHER = Path(__file__).with_name("launch.py")

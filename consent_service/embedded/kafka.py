@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import secrets
 import shutil
 import signal
@@ -150,8 +151,8 @@ class KafkaServer(Engine):
 
 
 def _escaped(value: str) -> str:
-    """A value of a Java properties file: a backslash would begin an escape."""
-    return value.replace("\\", "\\\\")
+    """A value of a Java properties file, which is read as Latin-1: JSON escapes backslashes and the rest alike."""
+    return json.dumps(value)[1:-1]
 
 
 def _metadata_request() -> bytes:

@@ -104,6 +104,8 @@ class Relay:
         idle_s = _POLL_BUSY_S
         while True:
             stopping = stop.is_set()
+            if stopping and self._failures:
+                return
             self._wake.clear()
             try:
                 done = await self._round()

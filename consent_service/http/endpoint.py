@@ -36,7 +36,9 @@ _log = logging.getLogger("consent_service.http")
 #: Headers that decide something: two of them would let two readers see two requests.
 _ONCE = frozenset({b"content-type", b"content-length", b"if-match", IDEMPOTENCY_KEY})
 _LENGTH_DIGITS_MAX = 18
-_STOPPED = "The service stopped before this was done; whether it was is not known. Ask, or send the same again."
+_STOPPED = (
+    "The service stopped before this was done; whether it was is not known. Ask, or send the same again."
+)
 
 
 class Disconnected(Exception):

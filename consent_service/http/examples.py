@@ -72,7 +72,7 @@ DECISIONS_ANSWER: dict[str, Any] = {"subject_id": SUBJECT_ID, "created": True, "
 
 QUERIES: dict[str, Any] = {
     "queries": [
-        {"subject_id": SUBJECT_ID, "purpose": PURPOSE},
+        {"identifier": {"type": "email", "value": "kari.nordmann@example.no"}, "purpose": PURPOSE},
         {"identifier": {"type": "email", "value": "ola@example.no"}, "purpose": PURPOSE},
     ]
 }

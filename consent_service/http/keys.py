@@ -122,7 +122,7 @@ class Keys:
         try:
             keys = read_key_set(await self._fetch())
         except (OSError, httpx.HTTPError) as error:
-            raise KeysUnusable(f"the key set cannot be fetched: {type(error).__name__}") from error
+            raise KeysUnusable(f"the token keys (CONSENT_JWKS) cannot be read: {error}") from error
         finally:
             # At the end: whoever comes meanwhile waits for this fetch.
             self._asked_at = self._seconds()

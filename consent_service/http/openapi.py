@@ -60,10 +60,17 @@ through to the event.
 """
 
 
+_RULINGS = re.compile(r"\s*\((?:R\d|CORE)[^)]*\)")
+
+
 def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]:
     """The whole document, ready to be written as JSON. The first server is wherever the document came from."""
     types = list({repr(kind): kind for one in operations for kind in _types(one)}.values())
     schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REFERENCE)
+    for component in components.values():
+        if "description" in component:
+            # Numbers of the design's rulings are for those who read the code.
+            component["description"] = _RULINGS.sub("", component["description"])
     of_type = {repr(kind): schema for kind, schema in zip([*types, Problem], schemas, strict=True)}
     for name, fields in _ONE_OF.items():
         _demand_one_of(components[name], fields)

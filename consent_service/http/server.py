@@ -17,6 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_S_MAX = 10.0
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 DRAIN_S = 0.5
 """How long clients on open connections get one more answer, which tells them to close."""
 CANCEL_S = 5.0
@@ -99,12 +101,17 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises OSError when the port is taken."""
+    """A listening socket; port 0 takes a free one. Raises OSError when the port is taken.
+
+    It listens here already: two processes may bind one port until the first of them listens, and uvloop says nothing
+    when its own attempt to listen fails.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen(BACKLOG)
     except BaseException:
         bound.close()
         raise
@@ -127,6 +134,7 @@ async def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        backlog=BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=grace_s,
     )

@@ -35,7 +35,7 @@ _READ_FACTS = """
     order by subject_id, sequence
 """
 
-_SELECT = """
+_HISTORY = """
     select records.record_id, records.controller, records.subject_id, records.sequence, records.purpose,
            records.command, records.status, records.version, records.governing_version, records.recorded_at,
            records.occurred_at, records.effective_at, records.until, records.allowed, records.reason, records.cause,
@@ -52,11 +52,6 @@ _SELECT = """
     left join subject_keys
         on subject_keys.controller = records.controller
        and subject_keys.subject_id = records.subject_id
-"""
-
-_HISTORY = (
-    _SELECT
-    + """
     where records.controller = $1
       and records.subject_id = $2
       and records.sequence > $3
@@ -65,15 +60,27 @@ _HISTORY = (
     order by records.sequence
     limit $6
 """
-)
 
-_BY_ID = (
-    _SELECT
-    + """
+_BY_ID = """
+    select records.record_id, records.controller, records.subject_id, records.sequence, records.purpose,
+           records.command, records.status, records.version, records.governing_version, records.recorded_at,
+           records.occurred_at, records.effective_at, records.until, records.allowed, records.reason, records.cause,
+           records.superseded, records.preferences, records.language, records.notice_hash, records.channel,
+           records.source, records.choice_id, records.screen_hash, records.actor_commitment,
+           records.evidence_commitment, records.previous_hash, records.record_hash, records.standing_version,
+           records.standing_preferences,
+           record_details.sealed, subject_keys.key_id, subject_keys.sealed_key
+    from records
+    left join record_details
+        on record_details.controller = records.controller
+       and record_details.subject_id = records.subject_id
+       and record_details.record_id = records.record_id
+    left join subject_keys
+        on subject_keys.controller = records.controller
+       and subject_keys.subject_id = records.subject_id
     where records.controller = $1
       and records.record_id = any($2::uuid[])
 """
-)
 
 _RECORD_COLUMNS = 30
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -57,6 +57,11 @@ class _Waiting:
         self.is_aside = False
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
+    @property
+    def person(self) -> object:
+        """Who is meant, as the caller names them."""
+        return self.submission.reference.subject_id or self.submission.reference.identifiers
+
 
 class Ledger:
     """Records submissions. `wake` is called after every commit that staged events.
@@ -95,6 +100,8 @@ class Ledger:
         self._writers = 0
         self._writing: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()
+        self._awaited: Counter[object] = Counter()
+        """How many wait aside for each person: who speaks about one of them does not keep a batch waiting."""
         self._closed = False
 
     @property
@@ -163,8 +170,12 @@ class Ledger:
 
     async def _settle(self, batch: list[_Waiting]) -> None:
         """Commit the batch together, or else one by one; every caller gets an answer."""
+        batch = [waiting for waiting in batch if not self._follows_aside(waiting)]
+        if not batch:
+            return
+        lock_s = min(BATCH_LOCK_S, self._lock_timeout_s)
         try:
-            outcomes = await self._commit([waiting.submission for waiting in batch], BATCH_LOCK_S)
+            outcomes = await self._commit([waiting.submission for waiting in batch], lock_s)
         except Unavailable as error:
             self._wake()  # a commit whose end is not known may have staged something
             for waiting in batch:
@@ -173,7 +184,8 @@ class Ledger:
             if not isinstance(error, (*RETRYABLE, _Overtaken, Entangled)):
                 _log.warning("batch is run again one by one", exc_info=error, extra={"count": len(batch)})
             for waiting in batch:
-                await self._settle_alone(waiting, ALONE_LOCK_S)
+                if not self._follows_aside(waiting):
+                    await self._settle_alone(waiting, ALONE_LOCK_S)
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 _answer(waiting, outcome)
@@ -207,12 +219,20 @@ class Ledger:
                 _answer(waiting, outcomes[0])
                 return
 
+    def _follows_aside(self, waiting: _Waiting) -> bool:
+        """Where others wait aside for this person: set it aside too, and tell so."""
+        if not self._awaited[waiting.person]:
+            return False
+        self._set_aside(waiting, ALONE_LOCK_S)
+        return True
+
     def _set_aside(self, waiting: _Waiting, lock_s: float) -> None:
         """Wait for the person's lock on a task of its own, once, if not too many do so already."""
         if lock_s >= self._lock_timeout_s or len(self._patient) >= PATIENT_MAX:
             _refuse(waiting, Unavailable(_BUSY))
             return
         waiting.is_aside = True
+        self._awaited[waiting.person] += 1
         patient = asyncio.create_task(self._wait_aside(waiting))
         self._patient.add(patient)
         patient.add_done_callback(self._patient.discard)
@@ -221,6 +241,7 @@ class Ledger:
         try:
             await self._settle_alone(waiting, self._lock_timeout_s)
         finally:
+            self._awaited -= Counter([waiting.person])
             _refuse(waiting, Unavailable("The service was interrupted. Try again."))
 
     async def _commit(self, submissions: Sequence[Submission], lock_s: float) -> list[Outcome]:

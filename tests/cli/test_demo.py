@@ -20,6 +20,7 @@ from consent_service.cli.demo_story import Cast, DemoFailed, Row, Service, Story
 from consent_service.cli.demo_view import View, wants_colour
 from consent_service.cli.progress import Progress
 from consent_service.cli.run import prepared
+from consent_service.cli.running import find_running
 from consent_service.cli.token import make_token
 from consent_service.domain.values import Command, Reason, Status
 from consent_service.embedded import KafkaServer
@@ -27,7 +28,7 @@ from consent_service.settings import load_settings
 from tests.databases import TestDatabase
 from tests.endtoend.conftest import load_samples
 from tests.events.samples import ANNA, a_change
-from tests.processes import ROOT, environment_for, serving, start
+from tests.processes import ROOT, Process, environment_for, serving, start
 
 DEMO_S = 40.0
 WITHDRAWALS = {
@@ -103,7 +104,7 @@ async def test_it_finds_the_service_that_run_has_started_and_leaves_it_running(
     environment = engines(database, kafka)
     running = await start("run", "--data-dir", str(tmp_path), "--port", "0", environment=environment)
     try:
-        url = (await running.hear("serving url=")).split("url=")[1]
+        url = await announced_url(tmp_path, running)
         first = await demo("--data-dir", str(tmp_path), environment=environment)
         settings = load_settings({**environment, **_development(tmp_path)})
         tokens = [f"--token={make_token(settings, one)}" for one in ("ansettr", "coness", "assessio")]
@@ -117,6 +118,15 @@ async def test_it_finds_the_service_that_run_has_started_and_leaves_it_running(
     assert TABLE in again.output
     assert mode == 0o600
     assert not (tmp_path / "running.json").exists()
+
+
+async def announced_url(data_dir: Path, running: Process) -> str:
+    """Where `run` serves, once its folder says so; the first request may wait a moment for the service."""
+    async with asyncio.timeout(DEMO_S):
+        # A file tells nobody when it is there: look again.
+        while (found := find_running(data_dir, running.pid)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return found.url
 
 
 def _development(data_dir: Path) -> dict[str, str]:

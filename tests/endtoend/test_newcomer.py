@@ -88,6 +88,17 @@ async def paste(line: str) -> dict[str, Any]:
     return answer
 
 
+async def beside(checkout: Path, *arguments: str) -> str:
+    """A command in the folder of a running `make run`: it finds the settings there."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "consent_service", *arguments,
+        cwd=checkout, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    return output.decode()
+
+
 async def interrupt(run: Run) -> tuple[list[psutil.Process], str]:
     """Ctrl-C as a terminal sends it, to make and all it started: which children are left, and the last words."""
     children = psutil.Process(run.process.pid).children(recursive=True)
@@ -100,9 +111,10 @@ async def interrupt(run: Run) -> tuple[list[psutil.Process], str]:
 
 @pytest.mark.timeout(180)
 async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path: Path) -> None:
-    checkout = check_out(tmp_path)
+    checkout = check_out(tmp_path / "mappe-æøå")
     first = await start(checkout)
     granted, asked, withdrawn = [await paste(line) for line in first.lines_to_paste]
+    verified = await beside(checkout, "ledger", "verify")
     second_try = await make_run(checkout)
     _, complaint = await second_try.communicate()
     left, last_words = await interrupt(first)
@@ -110,8 +122,9 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     assert granted["created"] is True
     assert asked["answers"][0]["allowed"] is True
     assert withdrawn["records"][0]["permission"]["allowed"] is False
+    assert "2 records" in verified
     assert second_try.returncode != 0
-    assert "already running here, started by process" in complaint.decode()
+    assert "already running here at http" in complaint.decode()
     assert left == []
     assert "Your data is kept" in last_words
 
@@ -124,6 +137,26 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
 
     assert [record["command"] for record in records["items"]] == ["grant", "withdraw"]
     assert left == []
+
+
+@pytest.mark.timeout(120)
+async def test_ctrl_c_while_it_starts_stops_it_at_once(tmp_path: Path) -> None:
+    process = await make_run(ROOT, f"--port 0 --data-dir {tmp_path}")
+    assert process.stderr is not None
+    async with asyncio.timeout(START_S):
+        while b"starting Kafka" not in await process.stderr.readline():
+            continue
+    children = psutil.Process(process.pid).children(recursive=True)
+
+    os.killpg(process.pid, signal.SIGINT)
+    async with asyncio.timeout(STOP_S):
+        said, complaint = await process.communicate()
+
+    assert b"ready" not in said
+    assert b"Traceback" not in complaint
+    assert [
+        child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    ] == []
 
 
 async def test_a_taken_port_is_a_clear_message(tmp_path: Path) -> None:

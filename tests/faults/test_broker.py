@@ -1,4 +1,4 @@
-"""Kafka freezes and dies while many speak: the ledger goes on, and the events come afterwards (R25, R30)."""
+"""Kafka dies while many speak: the ledger goes on, and the events come afterwards (R25, R30)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.faults.stage import Stage, set_stage
 CLIENTS = 32
 PAUSE_S = 0.2
 #: So many submissions are decided while the broker is away.
-MEANWHILE = 100
+MEANWHILE = 200
 
 
 @pytest.fixture
@@ -34,12 +34,6 @@ async def test_R25_the_ledger_goes_on_without_a_broker_and_the_events_arrive_in_
         load = Load([stage.url], stage.token, await stage.persons(), seed=25)
         async with load.running(CLIENTS, pause_s=PAUSE_S):
             await load.more(MEANWHILE)
-
-            broker.pause()
-            await is_told(stage, "degraded")
-            await load.more(MEANWHILE)
-            broker.resume()
-            await is_told(stage, "ready")
 
             await broker.kill()
             await is_told(stage, "degraded")

@@ -12,7 +12,7 @@ from tests.faults.stage import Stage
 KILLS = 3
 CLIENTS = 32
 #: So many submissions are decided between two kills.
-BETWEEN = 150
+BETWEEN = 100
 
 
 @pytest.mark.timeout(90)

@@ -125,7 +125,11 @@ class Service:
 
 
 async def start_service(environment: Mapping[str, str]) -> Service:
-    process = await start("serve", environment=environment)
+    return await ready(await start("serve", environment=environment), environment)
+
+
+async def ready(process: Process, environment: Mapping[str, str]) -> Service:
+    """The service that this `serve` becomes once it accepts."""
     line = await process.hear("serving")
     url = next(word for word in line.split() if word.startswith("url=")).removeprefix("url=")
     return Service(process, url, load_settings(dict(environment)))

@@ -18,7 +18,7 @@ from tests.databases import TestDatabase, copy_template, drop
 from tests.faults.account import check, check_events, drained, faults_of, read_events, read_ledger
 from tests.faults.callers import Answer, Caller
 from tests.faults.load import CONTROLLER, Load
-from tests.processes import Service, environment_for, start_service
+from tests.processes import Process, Service, environment_for, ready, start
 
 PERSONS = 8
 
@@ -33,22 +33,27 @@ class Stage:
         self.settings = load_settings(environment)
         self.token = make_token(self.settings, CONTROLLER)
         self.port = free_port()
-        self._started: list[Service] = []
+        self._started: list[Process] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self, **settings: str) -> Service:
-        """At the stage's address, unless CONSENT_PORT says otherwise."""
-        service = await start_service({**self.environment, "CONSENT_PORT": str(self.port), **settings})
-        self._started.append(service)
-        return service
+        """A service at the stage's address, ready."""
+        return await ready(await self.process(**settings), self.environment)
+
+    async def process(self, **settings: str) -> Process:
+        """The same, not yet ready."""
+        environment = {**self.environment, "CONSENT_PORT": str(self.port), **settings}
+        process = await start("serve", environment=environment)
+        self._started.append(process)
+        return process
 
     async def clear(self) -> None:
         """End what a failed test left running."""
-        for service in self._started:
-            await service.process.stop(signal.SIGKILL)
+        for process in self._started:
+            await process.stop(signal.SIGKILL)
 
     async def persons(self, url: str | None = None, count: int = PERSONS) -> list[str]:
         """Ids of new persons without records."""

@@ -13,7 +13,7 @@ from tests.faults.account import read_ledger
 from tests.faults.callers import Caller, Refused
 from tests.faults.load import Load
 from tests.faults.stage import Stage
-from tests.processes import Process, Service, start
+from tests.processes import Process, Service
 
 CLIENTS = 64
 BETWEEN = 300
@@ -69,7 +69,7 @@ async def stop_twice(service: Service) -> None:
 async def test_a_service_stopped_before_it_is_ready_ends_well(stage: Stage) -> None:
     """The signal comes as soon as it is listened to."""
     for _ in range(2):
-        process = await start("serve", environment=stage.environment)
+        process = await stage.process()
 
         async def listens(process: Process = process) -> bool:
             return catches_sigterm(process.pid)
@@ -90,7 +90,7 @@ def catches_sigterm(pid: int) -> bool:
 
 async def test_a_second_service_on_the_same_port_says_so(stage: Stage) -> None:
     first = await stage.start()
-    second = await start("serve", environment={**stage.environment, "CONSENT_PORT": str(stage.port)})
+    second = await stage.process()
 
     assert await second.ended() == 1
     assert [TAKEN.format(stage.port) in line for line in second.lines] == [True]
@@ -99,9 +99,8 @@ async def test_a_second_service_on_the_same_port_says_so(stage: Stage) -> None:
 
 
 async def test_of_two_services_started_together_on_one_port_one_serves_and_one_says_so(stage: Stage) -> None:
-    environment = {**stage.environment, "CONSENT_PORT": str(stage.port)}
     for _ in range(2):
-        both = [await start("serve", environment=environment) for _ in range(2)]
+        both = [await stage.process() for _ in range(2)]
         ends = [asyncio.ensure_future(one.ended()) for one in both]
         done, _ = await asyncio.wait(ends, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         assert len(done) == 1, [one.lines for one in both]

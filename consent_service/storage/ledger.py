@@ -115,8 +115,6 @@ _REVISIONS = """
     where controller = any($1::text[])
 """
 
-_EPOCH = "select max(epoch) from ledger_epoch"
-
 _RECORD_FIELDS = tuple(field.name for field in msgspec.structs.fields(Record))
 
 
@@ -148,9 +146,3 @@ async def read_revisions(connection: Connection, controllers: Collection[str]) -
     """How often each controller's catalogue has changed: whether a copy in memory is old."""
     rows = await connection.fetch(_REVISIONS, list(controllers))
     return {row[0]: row[1] for row in rows}
-
-
-async def read_epoch(connection: Connection) -> int:
-    """The ledger's epoch in force (R31)."""
-    epoch: int = await connection.fetchval(_EPOCH)
-    return epoch

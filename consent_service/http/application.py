@@ -1,4 +1,4 @@
-"""The application: every face's routes on one Litestar, within the envelope."""
+"""The application: our own endpoints, and Litestar for the pages, within the envelope (docs/decisions/0002)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any, cast
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
-from litestar.handlers import ASGIRouteHandler
-from litestar.types import Receive, Scope, Send
 
 from consent_service.domain.errors import ConsentError
 from consent_service.http.auth import Tokens
@@ -18,12 +16,11 @@ from consent_service.http.refusals import from_framework
 from consent_service.http.routes import OPERATIONS, by_path
 from consent_service.http.routing import Router
 from consent_service.http.services import Services
-from consent_service.http.trace import PATH
 
 _Request = Request[Any, Any, Any]
 
 
-def build_app(services: Services, *, public_url: str) -> Litestar:
+def build_app(services: Services, *, public_url: str) -> Envelope:
     """The ASGI application. Starting and stopping what `services` hold is the caller's."""
     tokens = Tokens(
         services.keys,
@@ -33,14 +30,8 @@ def build_app(services: Services, *, public_url: str) -> Litestar:
         now=services.now,
     )
     endpoints = {path: Endpoint(operations, services, tokens) for path, operations in by_path().items()}
-    router = Router(endpoints, Nowhere(tokens))
-    top_level = [path for path in endpoints if not path.startswith("/v1/")]
-    app = Litestar(
-        route_handlers=[
-            _raw("/v1", router, is_mount=True),
-            *(_raw(path, router) for path in top_level),
-            *documentation_routes(OPERATIONS, public_url),
-        ],
+    pages = Litestar(
+        route_handlers=documentation_routes(OPERATIONS, public_url),
         exception_handlers={
             ConsentError: _refused,
             HTTPException: _refused_by_framework,
@@ -50,17 +41,8 @@ def build_app(services: Services, *, public_url: str) -> Litestar:
         request_max_body_size=services.limits.body_bytes_max,
         logging_config=None,
     )
-    app.asgi_handler = cast(Any, Envelope(app.asgi_handler, services.metrics, services.now))
-    return app
-
-
-def _raw(path: str, router: Router, *, is_mount: bool = False) -> ASGIRouteHandler:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        asked = cast(Any, scope)
-        asked["path"] = asked[PATH]
-        await router(asked, receive, send)
-
-    return ASGIRouteHandler(path, is_mount=is_mount, copy_scope=False)(answer)
+    router = Router(endpoints, unknown={"v1": Nowhere(tokens)})
+    return Envelope(router, pages, services.metrics)
 
 
 def _refused(request: _Request, refusal: ConsentError) -> Response[bytes]:

@@ -11,6 +11,7 @@ import logging
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from consent_service.domain.errors import (
     ConsentError,
@@ -29,7 +30,7 @@ from consent_service.http.problems import problem_body, problem_headers, status_
 from consent_service.http.queries import read_query
 from consent_service.http.refusals import OtherMethods, TokenRefused
 from consent_service.http.services import Services
-from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_traceparent
+from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, read_traceparent
 
 _log = logging.getLogger("consent_service.http")
 
@@ -46,31 +47,30 @@ class Disconnected(Exception):
 
 
 class Answering(ABC):
-    """An application that always answers: with a reply, a refusal as a problem, or 500 that tells nothing."""
+    """Always answers: with a reply, a refusal as a problem, or 500 that tells nothing."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def answer(
+        self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive
+    ) -> Reply | None:
+        """`headers` are the scope's by name; one that came twice is there once. None: nobody is there any more."""
         try:
-            reply = await self._reply(scope, receive)
+            return await self._reply(scope, headers, receive)
         except Disconnected:
-            return
+            return None
         except asyncio.CancelledError:
             # The service stops and its patience is over; without an answer the server would send a bare 500.
-            reply = problem_reply(Unavailable(_STOPPED))
+            return problem_reply(Unavailable(_STOPPED))
         except ConsentError as refusal:
-            reply = problem_reply(refusal)
+            return problem_reply(refusal)
         except Exception as error:  # noqa: BLE001 (every caller gets an answer, whatever broke)
             log_fault(error, scope)
-            reply = problem_reply(internal())
-        headers = [*reply.headers, (b"content-length", str(len(reply.body)).encode())]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else reply.body
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+            return problem_reply(internal())
 
     @abstractmethod
-    async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply: ...
+    async def _reply(self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive) -> Reply: ...
 
     async def _principal(self, scope: AsgiScope, headers: dict[bytes, bytes]) -> Principal:
         doubled = len(headers) != len(scope["headers"])
@@ -79,23 +79,25 @@ class Answering(ABC):
         return await self._tokens.principal(headers.get(b"authorization"))
 
 
-def _check_path(parameters: Mapping[str, str], operation: Operation) -> None:
-    """Raises NotFound where the path's form tells that nothing can stand there (CORE 12: before the body is read)."""
+def _read_path(parameters: Mapping[str, str], operation: Operation) -> dict[str, UUID]:
+    """The ids of the path. Raises NotFound where its form tells that nothing can stand there (CORE 12)."""
+    ids: dict[str, UUID] = {}
     for name, text in parameters.items():
         if name.endswith("_id"):
-            read_path_id(name, text)
+            ids[name] = read_path_id(name, text)
         elif name in operation.path_enums and text not in operation.path_enums[name]:
             known = ", ".join(operation.path_enums[name])
             raise NotFound(f"There is no such {name}; there are: {known}.")
         elif name == "purpose" and not is_slug(text):
             raise NotFound("The controller has no such purpose.")
+    return ids
 
 
 class Nowhere(Answering):
     """Paths that nothing stands under: 404, but only for those who may ask (CORE 12)."""
 
-    async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
-        await self._principal(scope, dict(scope["headers"]))
+    async def _reply(self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive) -> Reply:
+        await self._principal(scope, headers)
         raise NotFound("There is nothing at this path; /schema lists what there is.")
 
 
@@ -109,18 +111,18 @@ class Endpoint(Answering):
         self._services = services
         self._body_bytes_max = services.limits.body_bytes_max
 
-    async def _reply(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+    async def _reply(self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive) -> Reply:
         # HEAD is GET whose body is left out at the end (RFC 9110 section 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self._operations.get(method)
         if operation is None:
             raise OtherMethods(self._operations)
-        headers = dict(scope["headers"])
         principal = None
         if operation.scope is not None:
             principal = await self._principal(scope, headers)
             principal.check_scope(operation.scope)
-        _check_path(scope["path_params"], operation)
+        parameters = scope["path_params"]
+        ids = _read_path(parameters, operation)
         if len(headers) != len(scope["headers"]):
             _refuse_doubled(scope)
         body = b""
@@ -129,9 +131,11 @@ class Endpoint(Answering):
         raw_query = scope["query_string"]
         call = Call(
             method=method,
-            target=scope["path"].encode() + b"?" + raw_query,
-            parameters=scope["path_params"],
-            query=read_query(raw_query, self._queries[method]),
+            path=scope["path"],
+            raw_query=raw_query,
+            parameters=parameters,
+            ids=ids,
+            query=read_query(raw_query, self._queries[method]) if raw_query else {},
             headers=headers,
             principal=principal,
             body=body,
@@ -208,7 +212,7 @@ def log_fault(error: BaseException, scope: AsgiScope) -> None:
         "request failed: %s %s request_id=%s %s\n%s",
         scope.get("method", "-"),
         scope.get("path_template", "-"),
-        scope.get(REQUEST_ID, "-"),
+        scope.get(REQUEST_ID, b"-").decode(),
         type(error).__name__,
         "".join(traceback.format_tb(error.__traceback__)),
     )

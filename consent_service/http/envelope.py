@@ -1,6 +1,6 @@
 """Around everything, also around what no route takes: request ids, headers of every answer, metrics.
 
-Litestar's own middleware runs inside its router, so that a 404 would pass it by.
+Our own endpoints are answered from here; what is not theirs goes on to the framework.
 """
 
 from __future__ import annotations
@@ -8,15 +8,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
 from functools import cache
+from itertools import count
 from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-from consent_service.http.trace import PATH, REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
+from consent_service.http.routing import Router
+from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
 from consent_service.metrics import Metrics
-from consent_service.usecases.clock import new_id
+from consent_service.usecases.clock import new_id, now
 
 _log = logging.getLogger("consent_service.http")
 
@@ -25,51 +26,63 @@ _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Envelope:
-    """An ASGI application around another one."""
+    """An ASGI application: `router`'s endpoints, and around them and `others` what every answer has."""
 
-    def __init__(
-        self,
-        app: Callable[[Any, Any, Any], Any],
-        metrics: Metrics,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._app = app
+    def __init__(self, router: Router, others: Callable[[Any, Any, Any], Any], metrics: Metrics) -> None:
+        self._router = router
+        self._others = others
         self._metrics = metrics
-        self._now = now
         # Finding a metric's child by its labels costs more than counting; there are as many as routes and statuses.
         self._measures = cache(self._find_measures)
+        self._prefix = str(new_id(now())).encode()[:-12]
+        self._numbers = count()
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._others(scope, receive, send)
             return
         begun = time.perf_counter()
-        request_id = self._request_id(scope)
-        scope[PATH] = scope["path"]
+        headers = dict(scope["headers"])
+        request_id = read_request_id(headers.get(b"x-request-id")) or self._new_request_id()
+        scope[REQUEST_ID] = request_id
+        found = self._router.find(scope["path"])
+        if found is None:
+            await self._pass_on(scope, receive, send, begun)
+            return
+        endpoint, scope["path_template"], scope["path_params"] = found
+        reply = await endpoint.answer(scope, headers, receive)
+        if reply is None:
+            return
+        length = (b"content-length", b"%d" % len(reply.body))
+        told = [*reply.headers, length, (b"x-request-id", request_id), _NOSNIFF]
+        self._measure(scope, reply.status, begun)
+        await send({"type": "http.response.start", "status": reply.status, "headers": told})
+        body = b"" if scope["method"] == "HEAD" else reply.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
+    def _new_request_id(self) -> bytes:
+        """A UUID of version 7, the process's own but for its last part, which counts: new ones cost a system call."""
+        return b"%b%012x" % (self._prefix, next(self._numbers))
+
+    async def _pass_on(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend, begun: float) -> None:
         async def send_in_envelope(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id), _NOSNIFF]
-                self._measure(scope, message["status"], time.perf_counter() - begun)
+                message["headers"] = [*message["headers"], (b"x-request-id", scope[REQUEST_ID]), _NOSNIFF]
+                self._measure(scope, message["status"], begun)
             await send(message)
 
-        await self._app(scope, receive, send_in_envelope)
+        await self._others(scope, receive, send_in_envelope)
 
-    def _request_id(self, scope: AsgiScope) -> bytes:
-        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        request_id = read_request_id(sent) or str(new_id(self._now())).encode()
-        scope[REQUEST_ID] = request_id.decode()
-        return request_id
-
-    def _measure(self, scope: AsgiScope, status: int, seconds: float) -> None:
+    def _measure(self, scope: AsgiScope, status: int, begun: float) -> None:
         """By the route's template, never by the path: that names a person."""
+        seconds = time.perf_counter() - begun
         route = scope.get("path_template") or "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         answers, latency = self._measures(method, route, status)
         answers.inc()
         latency.observe(seconds)
         if _log.isEnabledFor(logging.DEBUG):
-            request_id = scope[REQUEST_ID]
+            request_id = scope[REQUEST_ID].decode()
             _log.debug("%s %s %d %.1f ms request_id=%s", method, route, status, seconds * 1000, request_id)
 
     def _find_measures(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:

@@ -19,8 +19,6 @@ T = TypeVar("T")
 _JSON: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _REPLAYED = (b"idempotency-replayed", b"true")
 _encode = msgspec.json.Encoder().encode
-#: The text form of a UUID; braces, a URN or missing hyphens are other spellings, which a path does not have.
-_UUID_HYPHENS = (8, 13, 18, 23)
 _UUID_LENGTH = 36
 
 
@@ -41,11 +39,14 @@ def json_reply(status: int, value: Any, *extra: tuple[bytes, bytes], replayed: b
 
 
 def read_path_id(name: str, text: str) -> UUID:
-    """Raises NotFound where the text is no UUID: nothing can stand under it (R20)."""
-    if len(text) == _UUID_LENGTH and all(text[place] == "-" for place in _UUID_HYPHENS):
+    """Raises NotFound where the text is no UUID: nothing can stand under it (R20).
+
+    Braces, a URN or missing hyphens are other spellings, which a path does not have.
+    """
+    if len(text) == _UUID_LENGTH and text[8] == text[13] == text[18] == text[23] == "-":
         try:
-            return UUID(text)
-        except ValueError:
+            return msgspec.convert(text, UUID)
+        except msgspec.ValidationError:
             pass
     raise NotFound(f"`{name}` is not a UUID, so there is nothing here.")
 
@@ -53,14 +54,19 @@ def read_path_id(name: str, text: str) -> UUID:
 class Call:
     """One request. `parameters` are the path's, `query` the known parameters of the query string."""
 
-    __slots__ = ("_body", "_principal", "headers", "method", "parameters", "query", "target", "traceparent")
+    __slots__ = (
+        *("_body", "_ids", "_path", "_principal", "_raw_query"),
+        *("headers", "method", "parameters", "query", "traceparent"),
+    )
 
     def __init__(
         self,
         *,
         method: str,
-        target: bytes,
+        path: str,
+        raw_query: bytes,
         parameters: dict[str, str],
+        ids: dict[str, UUID],
         query: dict[str, str],
         headers: dict[bytes, bytes],
         principal: Principal | None,
@@ -68,11 +74,13 @@ class Call:
         traceparent: str | None,
     ) -> None:
         self.method = method
-        self.target = target
         self.parameters = parameters
         self.query = query
         self.headers = headers
         self.traceparent = traceparent
+        self._path = path
+        self._raw_query = raw_query
+        self._ids = ids
         self._principal = principal
         self._body = body
 
@@ -90,8 +98,8 @@ class Call:
         return self.principal.caller.controller
 
     def path_id(self, name: str) -> UUID:
-        """A UUID of the path. Raises NotFound where it is none."""
-        return read_path_id(name, self.parameters[name])
+        """A UUID of the path: a parameter whose name ends in `_id`."""
+        return self._ids[name]
 
     def json(self, decoder: msgspec.json.Decoder[T], *, absent: T | None = None) -> T:
         """The body in the decoder's type. Raises InvalidRequest; `absent` stands for no body at all."""
@@ -103,6 +111,8 @@ class Call:
 
     def idempotency(self) -> Idempotency | None:
         """The claimed Idempotency-Key, if one came. Raises InvalidRequest."""
-        return read_idempotency(
-            self.headers.get(HEADER), self.caller, method=self.method, target=self.target, body=self._body
-        )
+        header = self.headers.get(HEADER)
+        if header is None:
+            return None
+        target = self._path.encode() + b"?" + self._raw_query
+        return read_idempotency(header, self.caller, method=self.method, target=target, body=self._body)

@@ -13,15 +13,13 @@ _KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
 
 def read_idempotency(
-    header: bytes | None, caller: Caller, *, method: str, target: bytes, body: bytes
-) -> Idempotency | None:
-    """The claimed key, bound to controller, token subject and request; null where none was sent.
+    header: bytes, caller: Caller, *, method: str, target: bytes, body: bytes
+) -> Idempotency:
+    """The claimed key, bound to controller, token subject and request.
 
     `target` is the path with its query. One pair of outer quotes is dropped: the header is a structured-field
     string, which most clients send bare. Raises InvalidRequest for another form.
     """
-    if header is None:
-        return None
     key = header.strip()
     if len(key) >= 2 and key.startswith(b'"') and key.endswith(b'"'):
         key = key[1:-1]

@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from consent_service.domain.errors import InvalidRequest, InvalidValue, NotFound, Overloaded, UnknownReference
+from consent_service.domain.errors import InvalidRequest, InvalidValue, Overloaded, UnknownReference
 from consent_service.domain.records import Permission
-from consent_service.domain.values import Reason, Status, is_slug
+from consent_service.domain.values import Reason, Status
 from consent_service.http.examples import ANSWERS, PERMISSION, QUERIES
 from consent_service.http.exchange import Call, Reply, json_reply
 from consent_service.http.operation import AS_OF, Answer, Operation
@@ -61,8 +61,6 @@ async def read_permission(call: Call, services: Services) -> Reply:
     """GET /v1/subjects/{subject_id}/permissions/{purpose}."""
     subject_id = call.path_id("subject_id")
     purpose = call.parameters["purpose"]
-    if not is_slug(purpose):
-        raise NotFound("The controller has no such purpose.")
     as_of = read_moment(call.query) if call.query else None
     return json_reply(200, await services.permissions.one(call.controller, subject_id, purpose, as_of))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from consent_service.http.endpoint import Answering
-from consent_service.http.trace import AsgiReceive, AsgiScope, AsgiSend
 
 #: Stands for any one segment.
 _ANY = "*"
@@ -21,10 +20,17 @@ class _Node:
         self.endpoint: Answering | None = None
 
 
-class Router:
-    """Endpoints by path template; a literal segment comes before a parameter. `unknown` answers the rest."""
+#: What answers a path, its template, and the path's parameters.
+Found = tuple[Answering, str, dict[str, str]]
 
-    def __init__(self, endpoints: Mapping[str, Answering], unknown: Answering) -> None:
+
+class Router:
+    """Endpoints by path template; a literal segment comes before a parameter.
+
+    `unknown` answers what is not found under a first segment that it names.
+    """
+
+    def __init__(self, endpoints: Mapping[str, Answering], unknown: Mapping[str, Answering]) -> None:
         self._root = _Node()
         self._unknown = unknown
         for template, endpoint in endpoints.items():
@@ -41,25 +47,23 @@ class Router:
         node.template = template
         node.endpoint = endpoint
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    def find(self, path: str) -> Found | None:
+        """None where nothing of these endpoints stands under the path."""
         node: _Node | None = self._root
         parameters: dict[str, str] = {}
-        for segment in scope["path"].split("/")[1:]:
+        first, *_ = segments = path.split("/")[1:]
+        for segment in segments:
             assert node is not None
-            # An empty segment is none of ours: one thing has one path.
-            if not segment:
-                node = None
-                break
-            literal = None if segment == _ANY else node.children.get(segment)
+            literal = node.children.get(segment) if segment != _ANY else None
             node = literal or node.children.get(_ANY)
-            if node is None:
+            # An empty segment is none of ours: one thing has one path.
+            if node is None or not segment:
                 break
             if literal is None:
                 parameters[node.parameter] = segment
-        if node is None or node.endpoint is None:
-            scope["path_template"] = "none"
-            await self._unknown(scope, receive, send)
-            return
-        scope["path_template"] = node.template
-        scope["path_params"] = parameters
-        await node.endpoint(scope, receive, send)
+        else:
+            assert node is not None
+            if node.endpoint is not None:
+                return node.endpoint, node.template, parameters
+        unknown = self._unknown.get(first)
+        return None if unknown is None else (unknown, "none", {})

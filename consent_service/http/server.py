@@ -27,6 +27,36 @@ HEAD_TOO_LARGE = (
 )
 
 
+class Gathering:
+    """A transport that writes at once what one step of the event loop brings.
+
+    uvloop writes as soon as it is told to: an answer's head and body would be two system calls and two packets.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's own."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._write_parts)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        self._write_parts()
+        self._transport.close()
+
+    def _write_parts(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+
 class BoundedHead(HttpToolsProtocol):
     """Closes a connection whose request head is larger than HEAD_BYTES_MAX or slower than HEAD_S_MAX.
 
@@ -38,7 +68,7 @@ class BoundedHead(HttpToolsProtocol):
     head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
         self.head_timer = self.loop.call_later(HEAD_S_MAX, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -12,8 +12,6 @@ AsgiSend: TypeAlias = Callable[[Any], Awaitable[None]]
 
 #: Where the envelope leaves the request's id for the log.
 REQUEST_ID = "consent_request_id"
-#: Where the path is kept as it came: Litestar gives a mounted application another one.
-PATH = "consent_path"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 

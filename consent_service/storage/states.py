@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import msgspec
 from consent_service.domain.records import Preferences, State, SubjectFlags
 from consent_service.domain.values import Command, Status
 from consent_service.storage.database import Connection
+from consent_service.storage.subjects import flags_from
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -19,7 +19,6 @@ class Asked(msgspec.Struct, frozen=True):
 
     found: bool
     revision: int | None
-    created_at: datetime | None
     flags: SubjectFlags
     state: State | None
 
@@ -47,7 +46,7 @@ _READ_SUBJECT = """
 # One statement for all questions that wait together; a subject that is not there, or another controller's,
 # answers with nulls.
 _ASK = """
-    select subjects.subject_id is not null as found, controllers.revision, subjects.created_at,
+    select subjects.subject_id is not null as found, controllers.revision,
            subjects.erased_at, subjects.suppressed_at, subjects.restricted_at,
            states.status, states.command, states.version, states.record_id, states.since, states.until,
            states.effective_at, states.preferences, states.preferences_record_id
@@ -97,14 +96,14 @@ async def read_states(
     )
     states: dict[UUID, dict[str, State]] = {}
     for row in rows:
-        states.setdefault(row[1], {})[row[2]] = _state(tuple(row)[3:])
+        states.setdefault(row[1], {})[row[2]] = _state(row[3:])
     return states
 
 
 async def read_subject_states(connection: Connection, controller: str, subject_id: UUID) -> dict[str, State]:
     """Every purpose that has a record about this subject, in the order of their slugs."""
     rows = await connection.fetch(_READ_SUBJECT, controller, subject_id)
-    return {row[0]: _state(tuple(row)[1:]) for row in rows}
+    return {row[0]: _state(row[1:]) for row in rows}
 
 
 async def ask(connection: Connection, questions: Sequence[tuple[str, UUID | None, str]]) -> list[Asked]:
@@ -116,9 +115,8 @@ async def ask(connection: Connection, questions: Sequence[tuple[str, UUID | None
         Asked(
             found=row[0],
             revision=row[1],
-            created_at=row[2],
-            flags=SubjectFlags(row[3], row[4], row[5]),
-            state=None if row[6] is None else _state(tuple(row)[6:]),
+            flags=flags_from(row[2], row[3], row[4]),
+            state=None if row[5] is None else _state(row[5:]),
         )
         for row in rows
     ]

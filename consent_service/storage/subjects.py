@@ -166,6 +166,18 @@ _DELETE_IDENTIFIER = """
 """
 
 
+_NO_FLAGS = SubjectFlags()
+
+
+def flags_from(
+    erased_at: datetime | None, suppressed_at: datetime | None, restricted_at: datetime | None
+) -> SubjectFlags:
+    """The columns of that name; nearly everybody has none, and then shares one."""
+    if erased_at is suppressed_at is restricted_at is None:
+        return _NO_FLAGS
+    return SubjectFlags(erased_at, suppressed_at, restricted_at)
+
+
 def _row(row: Any) -> SubjectRow:
     return SubjectRow(
         controller=row[0],
@@ -175,7 +187,7 @@ def _row(row: Any) -> SubjectRow:
         last_sequence=row[4],
         last_hash=row[5],
         last_recorded_at=row[6],
-        flags=SubjectFlags(row[7], row[8], row[9]),
+        flags=flags_from(row[7], row[8], row[9]),
         key_id=row[10],
         sealed_key=row[11],
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -32,6 +32,9 @@ from consent_service.usecases.catalogue import Catalogue
 _log = logging.getLogger(__name__)
 
 _NOBODY = SubjectFlags()
+
+#: How many batches share a transaction, while questions keep coming.
+TRANSACTION_BATCHES_MAX = 100
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -199,21 +202,32 @@ class Permissions:
             self._readers -= 1
 
     async def _empty_queue(self) -> None:
+        """Batch after batch in one transaction: a statement sees all that was committed before it began."""
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_rows_max))]
+            controllers = {waiting.question[0] for waiting in batch}
             try:
-                controllers = {waiting.question[0] for waiting in batch}
                 async with self._database.transaction(controllers, read_only=True) as connection:
-                    answers = await ask(connection, [waiting.question for waiting in batch])
+                    for _ in range(TRANSACTION_BATCHES_MAX):
+                        answers = await ask(connection, [waiting.question for waiting in batch])
+                        for waiting, answer in zip(batch, answers, strict=True):
+                            if not waiting.answer.done():
+                                waiting.answer.set_result(answer)
+                        batch = self._take_of(controllers)
+                        if not batch:
+                            break
             except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer
                 _log.warning("questions not answered", extra={"error": type(error).__name__})
                 for waiting in batch:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(error)
-                continue
-            for waiting, answer in zip(batch, answers, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
+
+    def _take_of(self, controllers: Collection[str]) -> list[_Waiting]:
+        """What waits next, up to the first question that this transaction must not see."""
+        batch: list[_Waiting] = []
+        while self._queue and len(batch) < self._batch_rows_max and self._queue[0].question[0] in controllers:
+            batch.append(self._queue.popleft())
+        return batch
 
 
 def known_at(flags: SubjectFlags, state: State | None, purpose: Purpose, as_of: datetime) -> Permission:

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 
+import msgspec
+
 
 class Status(StrEnum):
     """What the records of one subject and purpose add up to; names of the W3C Data Privacy Vocabulary."""
@@ -119,6 +121,7 @@ SLUG = r"[a-z0-9][a-z0-9-]{0,63}"
 CODE = r"[a-z0-9-]{1,40}"
 _SLUG = re.compile(SLUG)
 _CODE = re.compile(CODE)
+_encode = msgspec.json.Encoder().encode
 
 
 def is_slug(text: str) -> bool:
@@ -133,5 +136,6 @@ def is_code(text: str) -> bool:
 
 def format_time(time: datetime) -> str:
     """RFC 3339 in UTC with six digits and `Z`: the one text form of a time, also in the ledger's encoding."""
-    # Not strftime: it writes the years before 1000 with fewer than four digits on some platforms.
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # msgspec writes this form, ten times as fast as isoformat, but for the digits of a whole second.
+    text = _encode(time.astimezone(UTC))[1:-1].decode()
+    return text if time.microsecond else text[:-1] + ".000000Z"

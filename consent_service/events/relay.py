@@ -37,6 +37,10 @@ _RENEW_AFTER_S = 2.0
 #: The holder stops this much earlier than the database would let others in.
 _LEASE_MARGIN_S = 1.0
 
+#: After a batch the relay lets more gather, longer the fuller the batch was: a message alone costs the broker as much
+#: as twenty together. At a few hundred a second nobody notices, and at thousands it carries them.
+_GATHER_S_A_ROW = 0.00025
+_GATHER_S_MAX = 0.01
 _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
 _RETRY_S = 0.1
@@ -119,6 +123,7 @@ class Relay:
                 return
             if stopping or done == self._batch_rows_max:
                 continue
+            await asyncio.sleep(min(done * _GATHER_S_A_ROW, _GATHER_S_MAX))
             idle_s = _POLL_BUSY_S if done else min(idle_s * 2, _POLL_IDLE_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(idle_s):

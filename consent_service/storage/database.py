@@ -232,7 +232,10 @@ async def open_database(
 
 
 async def _set_up(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """jsonb travels as bytes that msgspec reads and writes."""
+    """JSON travels as bytes that msgspec reads and writes."""
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
+    )
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -28,24 +28,6 @@ _READ = """
       and expires_at > $2
 """
 
-# A key that another transaction holds is waited for. One that has lapsed is taken over; one that is in force
-# changes nothing and is not returned: then the whole work is done again, and finds the answer.
-_KEEP = """
-    insert into idempotency (key, controller, fingerprint, status, answer, expires_at)
-    select key, controller, fingerprint, status, answer, expires_at
-    from unnest($1::bytea[], $2::text[], $3::bytea[], $4::smallint[], $5::bytea[], $6::timestamptz[])
-        as new (key, controller, fingerprint, status, answer, expires_at)
-    order by key
-    on conflict (key) do update
-    set controller = excluded.controller,
-        fingerprint = excluded.fingerprint,
-        status = excluded.status,
-        answer = excluded.answer,
-        expires_at = excluded.expires_at
-    where idempotency.expires_at <= $7
-    returning key
-"""
-
 _SWEEP = """
     delete from idempotency
     where key = any (select key from idempotency where expires_at <= $1 order by expires_at limit $2)
@@ -59,21 +41,6 @@ async def read_answers(
     """The answers in force for these keys."""
     rows = await connection.fetch(_READ, list(keys), now)
     return {row["key"]: msgspec.convert(dict(row), Remembered) for row in rows}
-
-
-async def keep_answers(connection: Connection, answers: Sequence[Remembered], now: datetime) -> bool:
-    """Remember these answers. False where a key came into force elsewhere meanwhile: nothing may be committed then."""
-    rows = await connection.fetch(
-        _KEEP,
-        [one.key for one in answers],
-        [one.controller for one in answers],
-        [one.fingerprint for one in answers],
-        [one.status for one in answers],
-        [one.answer for one in answers],
-        [one.expires_at for one in answers],
-        now,
-    )
-    return len(rows) == len(answers)
 
 
 async def sweep_answers(connection: Connection, now: datetime, rows_max: int) -> int:

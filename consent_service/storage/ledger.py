@@ -1,16 +1,16 @@
-"""Writing the ledger: what one transaction appends, in one statement each (ARCHITECTURE, the write path)."""
+"""Writing the ledger: all that one transaction appends, in one statement (ARCHITECTURE, the write path)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from operator import attrgetter
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from consent_service.domain.records import Record, State
 from consent_service.storage.database import Connection
+from consent_service.storage.idempotency import Remembered
 
 
 class StatePut(msgspec.Struct, frozen=True):
@@ -23,38 +23,52 @@ class StatePut(msgspec.Struct, frozen=True):
     state: State
 
 
-class Append(msgspec.Struct, frozen=True):
-    """A record to append with its sealed details; `is_last` marks the subject's last in the batch."""
+class Append(Record, frozen=True, kw_only=True):
+    """A record to append, with its sealed details and what its outbox row needs."""
 
-    record: Record
     sealed: bytes
     shard: int
-    traceparent: str | None
-    is_last: bool
+    traceparent: str | None = None
 
 
-# One statement, so one way to the server and back: skeletons, details, the subjects' heads, states, and the pointers
-# for the relay. These are given positions in the order of the rows, so that within a subject they follow the
-# sequence (R30). `unnest` fills an array that is too short with nulls: a column without a value goes as an empty one.
+# One statement, so one way to the server and back: kept answers, skeletons, details, the subjects' heads, states, and
+# the pointers for the relay, whose positions follow the sequence within a subject (R30). The rows come as JSON, bytes
+# in it as base64: encoding them costs a third of what an array of each column would.
+#
+# A key that another transaction holds is waited for. One that has lapsed is taken over; one that is in force changes
+# nothing and is not counted: then the whole work is done again, and finds the answer (R24).
 _APPEND = """
-    with new as materialized (
+    with kept as (
+        insert into idempotency (key, controller, fingerprint, status, answer, expires_at)
+        select decode(key, 'base64') as key, controller, decode(fingerprint, 'base64'), status,
+               decode(answer, 'base64'), expires_at
+        from json_to_recordset($1::json) as answered (
+            key text, controller text, fingerprint text, status smallint, answer text, expires_at timestamptz)
+        order by 1
+        on conflict (key) do update
+        set controller = excluded.controller,
+            fingerprint = excluded.fingerprint,
+            status = excluded.status,
+            answer = excluded.answer,
+            expires_at = excluded.expires_at
+        where idempotency.expires_at <= $2
+        returning key
+    ), new as materialized (
         select record_id, controller, subject_id, sequence, purpose, command, status, version, governing_version,
                recorded_at, occurred_at, effective_at, until, allowed, reason, cause, superseded, preferences, language,
-               notice_hash, channel, source, choice_id, screen_hash, actor_commitment, evidence_commitment,
-               previous_hash, record_hash, standing_version, standing_preferences,
-               sealed, shard, traceparent, is_last, place
-        from unnest(
-            $1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::int[],
-            $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-            $14::boolean[], $15::text[], $16::text[], $17::boolean[], $18::jsonb[], $19::text[], $20::bytea[],
-            $21::text[], $22::text[], $23::text[], $24::bytea[], $25::bytea[], $26::bytea[], $27::bytea[],
-            $28::bytea[], $29::int[], $30::jsonb[], $31::bytea[], $32::smallint[], $33::text[], $34::boolean[])
-            with ordinality as given (
-                record_id, controller, subject_id, sequence, purpose, command, status, version, governing_version,
-                recorded_at, occurred_at, effective_at, until, allowed, reason, cause, superseded, preferences,
-                language, notice_hash, channel, source, choice_id, screen_hash, actor_commitment, evidence_commitment,
-                previous_hash, record_hash, standing_version, standing_preferences,
-                sealed, shard, traceparent, is_last, place)
+               decode(notice_hash, 'base64') as notice_hash, channel, source, choice_id,
+               decode(screen_hash, 'base64') as screen_hash, decode(actor_commitment, 'base64') as actor_commitment,
+               decode(evidence_commitment, 'base64') as evidence_commitment,
+               decode(previous_hash, 'base64') as previous_hash, decode(record_hash, 'base64') as record_hash,
+               standing_version, standing_preferences, decode(sealed, 'base64') as sealed, shard, traceparent,
+               sequence = max(sequence) over (partition by controller, subject_id) as is_last
+        from json_to_recordset($3::json) as given (
+            record_id uuid, controller text, subject_id uuid, sequence bigint, purpose text, command text, status text,
+            version int, governing_version int, recorded_at timestamptz, occurred_at timestamptz,
+            effective_at timestamptz, until timestamptz, allowed boolean, reason text, cause text, superseded boolean,
+            preferences jsonb, language text, notice_hash text, channel text, source text, choice_id text,
+            screen_hash text, actor_commitment text, evidence_commitment text, previous_hash text, record_hash text,
+            standing_version int, standing_preferences jsonb, sealed text, shard smallint, traceparent text)
     ), appended as (
         insert into records (
             record_id, controller, subject_id, sequence, purpose, command, status, version, governing_version,
@@ -84,13 +98,15 @@ _APPEND = """
             controller, subject_id, purpose, status, command, version, record_id, sequence, since, until,
             effective_at, preferences, preferences_record_id)
         select controller, subject_id, purpose, status, command, version, record_id, sequence, since, until,
-               effective_at, preferences, preferences_record_id
-        from unnest(
-            $35::text[], $36::uuid[], $37::text[], $38::text[], $39::text[], $40::int[], $41::uuid[], $42::bigint[],
-            $43::timestamptz[], $44::timestamptz[], $45::timestamptz[], $46::jsonb[], $47::uuid[])
+               latest_at, preferences, preferences_record_id
+        from rows from (
+            json_to_recordset($4::json) as (
+                status text, command text, version int, record_id uuid, since timestamptz, until timestamptz,
+                latest_at timestamptz, preferences jsonb, preferences_record_id uuid),
+            unnest($5::text[]), unnest($6::uuid[]), unnest($7::text[]), unnest($8::bigint[]))
             as put (
-                controller, subject_id, purpose, status, command, version, record_id, sequence, since, until,
-                effective_at, preferences, preferences_record_id)
+                status, command, version, record_id, since, until, latest_at, preferences, preferences_record_id,
+                controller, subject_id, purpose, sequence)
         on conflict (controller, subject_id, purpose) do update
         set status = excluded.status,
             command = excluded.command,
@@ -102,11 +118,13 @@ _APPEND = """
             effective_at = excluded.effective_at,
             preferences = excluded.preferences,
             preferences_record_id = excluded.preferences_record_id
+    ), staged as (
+        insert into outbox (kind, controller, subject_id, sequence, shard, traceparent)
+        select 'record', controller, subject_id, sequence, shard, traceparent
+        from new
+        order by subject_id, sequence
     )
-    insert into outbox (kind, controller, subject_id, sequence, shard, traceparent)
-    select 'record', controller, subject_id, sequence, shard, traceparent
-    from new
-    order by place
+    select count(*) from kept
 """
 
 _REVISIONS = """
@@ -115,31 +133,34 @@ _REVISIONS = """
     where controller = any($1::text[])
 """
 
-_RECORD_FIELDS = tuple(field.name for field in msgspec.structs.fields(Record))
+_json = msgspec.json.Encoder().encode
 
 
-async def append(connection: Connection, appends: Sequence[Append], puts: Sequence[StatePut]) -> None:
-    """Append records in their order, with all that goes with them; at most one state a pair.
+async def append(
+    connection: Connection,
+    appends: Sequence[Append],
+    puts: Sequence[StatePut],
+    answers: Sequence[Remembered] = (),
+    *,
+    now: datetime,
+) -> bool:
+    """Append records in their order, with all that goes with them; at most one state a pair; keep the answers.
 
+    False where an answer's key came into force elsewhere meanwhile: nothing may be committed then.
     The primary key refuses a sequence that stands already (UniqueViolationError).
     """
-    records = [one.record for one in appends]
-    states = [put.state for put in puts]
-    await connection.execute(
+    kept = await connection.fetchval(
         _APPEND,
-        *_columns(records, _RECORD_FIELDS),
-        *_columns(appends, ("sealed", "shard", "traceparent", "is_last")),
-        *_columns(puts, ("controller", "subject_id", "purpose")),
-        *_columns(states, ("status", "command", "version", "record_id")),
+        _json(answers),
+        now,
+        _json(appends),
+        _json([put.state for put in puts]),
+        [put.controller for put in puts],
+        [put.subject_id for put in puts],
+        [put.purpose for put in puts],
         [put.sequence for put in puts],
-        *_columns(states, ("since", "until", "latest_at", "preferences", "preferences_record_id")),
     )
-
-
-def _columns(rows: Sequence[Any], names: Sequence[str]) -> list[list[Any]]:
-    """One list a column; an empty one where every value is null."""
-    columns = [list(map(attrgetter(name), rows)) for name in names]
-    return [column if any(value is not None for value in column) else [] for column in columns]
+    return bool(kept == len(answers))
 
 
 async def read_revisions(connection: Connection, controllers: Collection[str]) -> dict[str, int]:

@@ -27,7 +27,7 @@ from consent_service.storage.ledger import Append, StatePut
 from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
-from consent_service.usecases.people import Draft, Person, Written, appends
+from consent_service.usecases.people import Draft, Person
 from consent_service.usecases.submissions import Answer, Linked, SubjectReference, Submission
 
 Outcome = Answer | ConsentError
@@ -62,15 +62,11 @@ class Batch:
         self._people: dict[UUID, Person] = {}
         self._hashes = dict(loaded.hashes)
         self._answers = dict(loaded.answers)
-        self.written: list[Written] = []
+        self.written: list[Append] = []
         self.kept: list[Remembered] = []
         self.new_subjects: list[NewSubject] = []
         self.new_identifiers: list[NewIdentifier] = []
         self.audit: list[AuditEntry] = []
-
-    @property
-    def appends(self) -> list[Append]:
-        return appends(self._people, self.written)
 
     @property
     def state_puts(self) -> list[StatePut]:

@@ -18,7 +18,6 @@ from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.metrics import Metrics
 from consent_service.storage.audit import insert_entries
 from consent_service.storage.database import LOCKED, RETRYABLE, TIMED_OUT, Connection, Database
-from consent_service.storage.idempotency import keep_answers
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import append
 from consent_service.storage.subjects import (
@@ -265,19 +264,19 @@ class Ledger:
     def _count(self, batch: Batch, submissions: int) -> None:
         self._metrics.batch_rows.observe(submissions)
         self._metrics.queued_rows.set(self._queued_rows)
-        for one in batch.written:
-            self._metrics.records.labels(one.record.command).inc()
+        for command, times in Counter(one.command for one in batch.written).items():
+            self._metrics.records.labels(command).inc(times)
 
     async def _append(self, connection: Connection, batch: Batch, now: datetime) -> None:
-        if batch.kept and not await keep_answers(connection, batch.kept, now):
-            raise _Overtaken
         if batch.new_subjects:
             await insert_subjects(connection, batch.new_subjects)
         if batch.new_identifiers:
             await insert_identifiers(connection, batch.new_identifiers)
             await insert_entries(connection, batch.audit)
-        if batch.written:
-            await append(connection, batch.appends, batch.state_puts)
+        if batch.written or batch.kept:
+            kept = await append(connection, batch.written, batch.state_puts, batch.kept, now=now)
+            if not kept:
+                raise _Overtaken
 
 
 def _rows(submission: Submission) -> int:

@@ -18,7 +18,7 @@ from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import read_revisions
 from consent_service.storage.records import read_facts
 from consent_service.storage.states import read_states
-from consent_service.storage.subjects import Link, find_identifiers, lock_subjects
+from consent_service.storage.subjects import Link, SubjectRow, find_identifiers, lock_subjects
 from consent_service.usecases.batches import Loaded, identifier_hashes
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.submissions import Submission
@@ -76,7 +76,7 @@ async def load(
         states=states,
         facts=facts,
         hashes=hashes,
-        purposes=await _purposes(connection, {one.controller for one in meant}, catalogue),
+        purposes=await _purposes(connection, {one.controller for one in meant}, subjects, catalogue),
         answers=answers,
     )
 
@@ -108,9 +108,14 @@ def _may_be_late(submission: Submission) -> bool:
 
 
 async def _purposes(
-    connection: Connection, controllers: set[str], catalogue: Catalogue
+    connection: Connection,
+    controllers: set[str],
+    subjects: Mapping[UUID, SubjectRow],
+    catalogue: Catalogue,
 ) -> dict[str, Mapping[str, Purpose]]:
-    revisions = await read_revisions(connection, controllers)
+    revisions = {row.controller: row.revision for row in subjects.values()}
+    if unread := controllers - revisions.keys():
+        revisions |= await read_revisions(connection, unread)
     purposes: dict[str, Mapping[str, Purpose]] = {}
     for controller in controllers:
         revision = revisions.get(controller)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -56,14 +56,6 @@ class Person(msgspec.Struct):
         ]
 
 
-class Written(msgspec.Struct, frozen=True):
-    """A record that is about to be appended."""
-
-    record: Record
-    sealed: bytes
-    traceparent: str | None
-
-
 class Draft:
     """The commands of one submission on one person: they count all together, or not at all."""
 
@@ -78,7 +70,7 @@ class Draft:
         )
         self._purposes = purposes
         self._now = now
-        self.written: list[Written] = []
+        self.written: list[Append] = []
 
     def take(self, submission: Submission) -> tuple[Result, ...]:
         """Decide every command in order. Raises the refusal, or all of a decision's together (CORE 10)."""
@@ -137,10 +129,10 @@ class Draft:
         person = self._person
         assert person.key is not None
         actor = submission.caller.subject
-        record = _record(person, command, claim, purpose, verdict, actor)
         details = msgspec.json.encode(Details(actor, msgspec.Raw(command.evidence or b"null")))
-        sealed = seal_details(person.key, record.record_id.bytes, details)
-        self.written.append(Written(record, sealed, submission.traceparent))
+        sealed = seal_details(person.key, claim.record_id.bytes, details)
+        record = _record(person, command, claim, purpose, verdict, actor, sealed, submission.traceparent)
+        self.written.append(record)
         person.last_sequence = record.sequence
         person.last_hash = record.record_hash
         person.last_recorded_at = record.recorded_at
@@ -156,20 +148,6 @@ def cause_of(command: CommandInput) -> Cause | None:
     return Cause.AUTHORITY if command.command is Command.INVALIDATE else None
 
 
-def appends(people: Mapping[UUID, Person], written: Sequence[Written]) -> list[Append]:
-    """The batch's records in their order, each subject's last one marked."""
-    return [
-        Append(
-            record=one.record,
-            sealed=one.sealed,
-            shard=people[one.record.subject_id].shard,
-            traceparent=one.traceparent,
-            is_last=people[one.record.subject_id].last_sequence == one.record.sequence,
-        )
-        for one in written
-    ]
-
-
 def _unknown_purpose(command: CommandInput) -> ConsentError:
     """404 where the purpose stands in the path, 422 where it stands in the body (R20)."""
     if not command.pointer:
@@ -178,12 +156,19 @@ def _unknown_purpose(command: CommandInput) -> ConsentError:
 
 
 def _record(
-    person: Person, command: CommandInput, claim: Claim, purpose: Purpose, verdict: Verdict, actor: str
-) -> Record:
+    person: Person,
+    command: CommandInput,
+    claim: Claim,
+    purpose: Purpose,
+    verdict: Verdict,
+    actor: str,
+    sealed: bytes,
+    traceparent: str | None,
+) -> Append:
     assert person.key is not None
     version = purpose.versions[verdict.version - 1]
     notice_hash = version.notice_hashes[verdict.language] if verdict.language is not None else None
-    unhashed = Record(
+    unhashed = Append(
         record_id=claim.record_id,
         controller=person.controller,
         subject_id=person.subject_id,
@@ -218,6 +203,9 @@ def _record(
         record_hash=_NO_HASH,
         standing_version=verdict.permission.version,
         standing_preferences=verdict.state.preferences,
+        sealed=sealed,
+        shard=person.shard,
+        traceparent=traceparent,
     )
     return msgspec.structs.replace(unhashed, record_hash=record_hash(unhashed))
 

@@ -25,6 +25,7 @@ from consent_service.metrics import Metrics
 from consent_service.storage.catalogue import add_controller, add_versions
 from consent_service.storage.database import Connection, Database, open_database
 from consent_service.storage.ledger import Append, append
+from consent_service.usecases import clock
 from tests.builders import a_version, day
 from tests.databases import TestDatabase
 from tests.ledger_rows import insert_record
@@ -129,10 +130,16 @@ class Stream:
     async def append(self, records: Sequence[Record], traceparent: str | None = None) -> None:
         """Records and their outbox rows in one transaction, in the order given."""
         rows = [
-            Append(r, b"", shard_of(subject_hash(r.subject_id)), traceparent, is_last=True) for r in records
+            Append(
+                **msgspec.structs.asdict(record),
+                sealed=b"",
+                shard=shard_of(subject_hash(record.subject_id)),
+                traceparent=traceparent,
+            )
+            for record in records
         ]
         async with self.written() as connection:
-            await append(connection, rows, [])
+            await append(connection, rows, [], now=clock.now())
 
     async def append_only(self, records: Sequence[Record]) -> None:
         """Records without outbox rows."""

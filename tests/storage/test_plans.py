@@ -123,7 +123,7 @@ async def test_locking_persons(grown: TestDatabase, number: int, generic: bool) 
         grown, "consent_service", "subjects", "_LOCK", controllers, subject_ids, generic=generic
     )
 
-    assert how == {"subjects_pkey", "subject_keys_pkey"}
+    assert how - SMALL == {"subjects_pkey", "subject_keys_pkey"}
 
 
 async def test_moving_the_heads_of_chains(grown: TestDatabase) -> None:

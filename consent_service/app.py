@@ -71,7 +71,9 @@ class ServiceHealth:
 
 
 @asynccontextmanager
-async def open_pool(settings: Settings, url: str, name: str) -> AsyncIterator[Database]:
+async def open_pool(
+    settings: Settings, url: str, name: str, *, synchronous_commit: bool = True
+) -> AsyncIterator[Database]:
     """A pool with the settings' limits."""
     async with open_database(
         url,
@@ -79,6 +81,7 @@ async def open_pool(settings: Settings, url: str, name: str) -> AsyncIterator[Da
         statement_timeout_s=settings.statement_timeout_s,
         lock_timeout_s=settings.lock_timeout_s,
         name=name,
+        synchronous_commit=synchronous_commit,
     ) as database:
         yield database
 
@@ -205,7 +208,10 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
     if settings.relay_database_url is None or settings.kafka_bootstrap is None:
         yield None
         return
-    async with open_pool(settings, settings.relay_database_url, "consent-relay") as database:
+    # Rows of the outbox that come back after the server died are published again, as after any crash.
+    async with open_pool(
+        settings, settings.relay_database_url, "consent-relay", synchronous_commit=False
+    ) as database:
         publisher = Publisher(settings.kafka_bootstrap, replication=settings.kafka_replication)
         relay = Relay(
             database,

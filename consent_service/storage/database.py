@@ -200,8 +200,12 @@ async def open_database(
     statement_timeout_s: float,
     lock_timeout_s: float,
     name: str,
+    synchronous_commit: bool = True,
 ) -> AsyncIterator[Database]:
-    """A pool on this URL. Does not wait for the database: connections are made when they are needed."""
+    """A pool on this URL. Does not wait for the database: connections are made when they are needed.
+
+    Without `synchronous_commit` the last moments may be lost when the server dies: for what is done again then.
+    """
     pool = asyncpg.create_pool(
         url,
         min_size=0,
@@ -218,6 +222,7 @@ async def open_database(
             "random_page_cost": "1.1",
             "statement_timeout": str(int(statement_timeout_s * 1000)),
             "lock_timeout": str(int(lock_timeout_s * 1000)),
+            **({} if synchronous_commit else {"synchronous_commit": "off"}),
             "idle_in_transaction_session_timeout": "60000",
         },
     )

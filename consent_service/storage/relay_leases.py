@@ -20,8 +20,13 @@ returning shard_group
 
 
 async def take_leases(connection: Connection, holder: str, lease_s: float) -> list[int]:
-    """Renew the holder's own groups, take those that are free or expired. Returns all it holds, ascending."""
-    return sorted(row[0] for row in await connection.fetch(_TAKE, holder, lease_s))
+    """Renew the holder's own groups, take those that are free or expired. Returns all it holds, ascending.
+
+    Durable, whatever the connection's setting: a lease that the server forgot would soon have two holders.
+    """
+    async with connection.transaction():
+        await connection.execute("set local synchronous_commit = on")
+        return sorted(row[0] for row in await connection.fetch(_TAKE, holder, lease_s))
 
 
 _GIVE_BACK = """

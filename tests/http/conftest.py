@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, cast
 
 import httpx
@@ -19,6 +20,7 @@ from consent_service.http.services import Health, Services
 from consent_service.metrics import Metrics
 from consent_service.storage.database import open_database
 from consent_service.storage.keyring import Keyring
+from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
@@ -31,6 +33,7 @@ NOTICES = {
     "nb": NoticeText(name="Nyhetsbrev", description="Vi sender deg nyheter på e-post."),
     "en": NoticeText(name="Newsletter", description="We send you news by e-mail."),
 }
+KEYRING = Keyring({"l1": bytes(32)}, {"s1": bytes(range(32))})
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
 
@@ -99,26 +102,26 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(
-    postgres: PostgresServer, *, health: Health | None = None, **limits: Any
-) -> AsyncIterator[Api]:
-    """An application on a database of its own, with two controllers that have the same purposes."""
+async def running_services(
+    postgres: PostgresServer,
+    *,
+    health: Health | None = None,
+    now: Callable[[], datetime] = clock.now,
+    **limits: Any,
+) -> AsyncIterator[tuple[Services, Issuer, TestDatabase]]:
+    """The use cases on a database of their own, without any controller; the issuer signs tokens for them."""
     issuer = Issuer()
     fresh = await copy_template(postgres)
-    keyring = Keyring({"l1": bytes(32)}, {"s1": bytes(range(32))})
     async with open_database(
         fresh.url(), connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as database:
-        catalogue = Catalogue(database)
-        for controller in ("ansettr", "sonh"):
-            entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
-            await catalogue.load(CatalogueEntries(controller=entry, purposes=PURPOSES), "test")
-        ledger = Ledger(database, catalogue, keyring, metrics=Metrics(), **limits)
+        catalogue = Catalogue(database, now=now)
+        ledger = Ledger(database, catalogue, KEYRING, metrics=Metrics(), now=now, **limits)
         services = Services(
             ledger=ledger,
-            permissions=Permissions(database, catalogue, keyring),
-            subjects=Subjects(database, catalogue, keyring),
-            records=Records(database, keyring),
+            permissions=Permissions(database, catalogue, KEYRING, now=now),
+            subjects=Subjects(database, catalogue, KEYRING, now=now),
+            records=Records(database, KEYRING, now=now),
             catalogue=catalogue,
             keys=await issuer.keys(),
             issuer=ISSUER,
@@ -126,13 +129,25 @@ async def running_api(
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
         )
+        yield services, issuer, fresh
+        await ledger.close()
+    await drop(postgres, fresh)
+
+
+@asynccontextmanager
+async def running_api(
+    postgres: PostgresServer, *, health: Health | None = None, **limits: Any
+) -> AsyncIterator[Api]:
+    """An application on a database of its own, with two controllers that have the same purposes."""
+    async with running_services(postgres, health=health, **limits) as (services, issuer, fresh):
+        for controller in ("ansettr", "sonh"):
+            entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
+            await services.catalogue.load(CatalogueEntries(controller=entry, purposes=PURPOSES), "test")
         transport = httpx.ASGITransport(
             app=cast(Any, build_app(services, public_url="http://consent.example"))
         )
         async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
             yield Api(client, issuer, fresh)
-        await ledger.close()
-    await drop(postgres, fresh)
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,10 @@ async def refusal_of(answering: Awaitable[Answer]) -> Any:
 
 
 async def faults_of(
-    database: TestDatabase, controller: str | None = None, persons_read: int = 500
+    database: TestDatabase,
+    controller: str | None = None,
+    persons_read: int = 500,
+    keyring: Keyring = KEYRING,
 ) -> list[Fault]:
     """What a walk as the auditor finds."""
     faults: list[Fault] = []
@@ -190,6 +193,6 @@ async def faults_of(
         lock_timeout_s=5,
         name="tests",
     ) as opened:
-        walk = Verification(opened, KEYRING, report=faults.append, persons_read=persons_read)
+        walk = Verification(opened, keyring, report=faults.append, persons_read=persons_read)
         await walk.run(controller)
     return faults

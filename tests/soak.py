@@ -1,0 +1,10 @@
+"""How much a test does: little in `make test`, much in `make soak`."""
+
+from __future__ import annotations
+
+import os
+
+
+def soak(short: int, long: int) -> int:
+    """`long` where the environment variable CONSENT_SOAK is set."""
+    return long if os.environ.get("CONSENT_SOAK") else short

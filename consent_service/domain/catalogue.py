@@ -21,6 +21,7 @@ from consent_service.domain.purposes import (
     Retention,
     Transfer,
 )
+from consent_service.domain.values import LATEST
 
 #: Purpose versions belong to no person: on the outbox they carry the nil UUID and lie in this one shard, so
 #: that one relay publishes them in the order of their publication (CORE 20).
@@ -194,6 +195,8 @@ def check_effective_from(latest: PurposeVersion | None, asked: datetime | None, 
             "This moment has passed; leave the field out for now, or name one ahead.",
             pointer="/effective_from",
         )
+    if asked is not None and asked > LATEST:
+        raise InvalidValue("This moment is too far ahead to be kept.", pointer="/effective_from")
     effective_from = (asked or now).astimezone(UTC)
     if latest is not None and effective_from < latest.effective_from:
         raise InvalidValue(

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from consent_service.domain.values import LATEST
+
 _PATTERN = re.compile(
     r"P(?=\d|T\d)(?:(?P<years>\d{1,4})Y)?(?:(?P<months>\d{1,4})M)?(?:(?P<weeks>\d{1,4})W)?"
     r"(?:(?P<days>\d{1,5})D)?"
@@ -44,17 +46,16 @@ def parse_duration(text: str) -> Duration:
 def add_duration(start: datetime, duration: Duration) -> datetime:
     """`start` plus the duration by the UTC calendar, the day clamped to the month's end (R17).
 
-    A result past the year 9999 is clamped to its last moment: a consent for ever, not an error.
+    A later result is clamped to the latest time that is kept: a consent for ever, not an error.
     """
     start = start.astimezone(UTC)
     month_index = start.year * 12 + start.month - 1 + duration.months
     year, month = divmod(month_index, 12)
     month += 1
-    last = datetime.max.replace(tzinfo=UTC)
     if year > 9999:
-        return last
+        return LATEST
     day = min(start.day, calendar.monthrange(year, month)[1])
     try:
-        return start.replace(year=year, month=month, day=day) + duration.exact
+        return min(LATEST, start.replace(year=year, month=month, day=day) + duration.exact)
     except OverflowError:
-        return last
+        return LATEST

@@ -117,6 +117,10 @@ class IdentifierType(StrEnum):
     VISITOR = "visitor"
 
 
+#: The latest time that is kept. The driver takes the last microsecond of the year 9999 for PostgreSQL's infinity,
+#: and gives it back without its zone.
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+
 SLUG = r"[a-z0-9][a-z0-9-]{0,63}"
 CODE = r"[a-z0-9-]{1,40}"
 _SLUG = re.compile(SLUG)

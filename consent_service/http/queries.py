@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from consent_service.domain.errors import InvalidRequest, InvalidValue
+from consent_service.domain.values import LATEST
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
@@ -19,7 +20,6 @@ LIMIT_MAX = 1000
 #: Nobody agreed to anything here before; years of fewer than four digits have no text form either.
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
-_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _LIMIT = re.compile(r"[0-9]{1,6}")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
@@ -79,11 +79,11 @@ def read_moment(query: dict[str, str], parameter: str = "as_of") -> datetime | N
 
 
 def in_utc(moment: datetime, *, pointer: str | None = None, parameter: str | None = None) -> datetime:
-    """The same moment in UTC. Raises InvalidValue before 1900."""
+    """The same moment in UTC, at most the latest that is kept. Raises InvalidValue before 1900."""
     try:
-        in_zone = moment.astimezone(UTC)
+        in_zone = min(moment.astimezone(UTC), LATEST)
     except OverflowError:
-        in_zone = _LAST if moment.year > 9000 else _FIRST
+        in_zone = LATEST if moment.year > 9000 else _FIRST
     if in_zone < EARLIEST:
         raise InvalidValue("The time lies before 1900.", pointer=pointer, parameter=parameter)
     return in_zone

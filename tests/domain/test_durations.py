@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_service.domain.durations import Duration, add_duration, parse_duration
+from consent_service.domain.values import LATEST
 
 READ = """
 P3Y         months=36  days=0    seconds=0
@@ -79,7 +80,7 @@ def test_the_calendar_is_that_of_utc() -> None:
 def test_past_the_last_year_it_stands_for_ever(text: str) -> None:
     """A consent for ever, not an error."""
     late = datetime(9990, 1, 1, tzinfo=UTC) if text.startswith("P99") else datetime(2026, 1, 31, tzinfo=UTC)
-    assert add_duration(late, parse_duration(text)) == datetime.max.replace(tzinfo=UTC)
+    assert add_duration(late, parse_duration(text)) == LATEST
 
 
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))

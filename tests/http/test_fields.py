@@ -47,6 +47,7 @@ COMMAND = r"""
 {"occurred_at": "2026-02-30T10:00:00Z"}            | 400 invalid-request /occurred_at
 {"occurred_at": "9998-01-01T10:00:00Z"}            | 422 invalid-value /occurred_at
 {"occurred_at": "9999-12-31T23:59:59-12:00"}       | 422 invalid-value /occurred_at
+{"occurred_at": "9999-12-31T23:59:59.999999Z"}      | 422 invalid-value /occurred_at
 {"occurred_at": "0001-01-01T00:00:00+12:00"}       | 422 invalid-value /occurred_at
 {"occurred_at": "1899-12-31T23:59:59Z"}            | 422 invalid-value /occurred_at
 {"preferences": []}                                | 400 invalid-request /preferences

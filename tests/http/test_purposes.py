@@ -62,3 +62,28 @@ async def test_purposes_are_listed_page_by_page(api: Api) -> None:
     assert [item["purpose"] for item in rest["items"]] == ["old", "pixel"]
     assert [item["status"] for item in rest["items"]] == ["retired", "active"]
     assert rest["next"] is None
+
+
+NOTICES = {"nb": {"name": "Kurs", "description": "Vi minner deg om kurs."}}
+END = "9999-12-31T23:59:59.999999Z"
+
+
+async def test_a_consent_for_ever_and_a_clock_at_its_end_can_be_read_again(api: Api) -> None:
+    """R17: `until` and a browser's claim lie at the end of the calendar, and the person can still withdraw."""
+    body = {"change": "material", "legal_bases": ["consent"], "notices": NOTICES, "renew_after": "P9999Y"}
+    await api("PUT", "/v1/purposes/for-ever", body)
+    person = await api.person()
+    assert told(await api.says(person, "for-ever", "grant", channel="web", occurred_at=END)) == "201"
+    for path in ("", "/records", "/permissions/for-ever"):
+        assert told(await api("GET", f"/v1/subjects/{person}{path}")) == "200", path
+    assert told(await api.says(person, "for-ever", "withdraw")) == "201"
+
+
+async def test_a_version_takes_effect_before_the_end_of_the_calendar(api: Api) -> None:
+    body = {"change": "material", "legal_bases": ["consent"], "notices": NOTICES}
+    for moment in (END, "9999-12-31T23:59:59-14:00"):
+        refused = await api("PUT", "/v1/purposes/one-day", {**body, "effective_from": moment})
+        assert told(refused) == "422 invalid-value /effective_from"
+    last = {**body, "effective_from": "9999-12-31T00:00:00Z"}
+    assert told(await api("PUT", "/v1/purposes/one-day", last)) == "201"
+    assert told(await api("GET", "/v1/purposes/one-day")) == "200"

@@ -25,7 +25,7 @@ _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+) *")
 #: The end of the year 9999, in Unix seconds.
 _LATEST = 253_402_300_799
-_SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_SUBJECT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 
 #: What went wrong, told without the token's content.
 _WHY: dict[type[jwt.PyJWTError], str] = {
@@ -159,7 +159,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
         isinstance(purposes, list) and all(isinstance(one, str) for one in purposes)
     ):
         raise TokenRefused("The claim `purposes` is a list of names.")
-    if expires_at > _LATEST:
+    # The library also takes a number in quotes.
+    if not isinstance(expires_at, int | float) or expires_at > _LATEST:
         raise TokenRefused("The claim `exp` is no time.")
     return Principal(
         caller=Caller(

@@ -104,6 +104,9 @@ def compose(text: str | bytes) -> tuple[yaml.Node | None, list[Fault]]:
         return None, loader.faults
     except yaml.MarkedYAMLError as error:
         return None, [*loader.faults, _syntax_fault(error)]
+    except (ValueError, OverflowError):
+        # The parser does not look at the size of a version or of an escape such as \UFFFFFFFF.
+        return None, [*loader.faults, Fault(loader.line + 1, "", "A number stands here that is too large.")]
     finally:
         loader.dispose()
     if root is None:

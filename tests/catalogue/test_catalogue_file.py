@@ -85,8 +85,20 @@ purposes:
         (b"controller:\n  slug: \x01", "file.yaml:2: A character stands here that cannot be shown."),
         (b"controller:\n\tslug: a", "file.yaml:2: A tab stands here; indent with blanks."),
         (b"#" * (SIZE_MAX + 1), "file.yaml:1: The file is larger than 1024 KiB."),
+        (b'controller:\n  slug: "\\U00110000"', "file.yaml:2: A number stands here that is too large."),
+        (b'controller:\n  slug: "\\UFFFFFFFF"', "file.yaml:2: A number stands here that is too large."),
+        (b"%YAML 1." + b"9" * 5_000 + b"\n---\n", "file.yaml:1: A number stands here that is too large."),
     ],
-    ids=["empty", "latin-1", "control character", "tab", "too large"],
+    ids=[
+        "empty",
+        "latin-1",
+        "control character",
+        "tab",
+        "too large",
+        "no character",
+        "no integer",
+        "no version",
+    ],
 )
 def test_a_file_that_cannot_be_read_at_all_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(CatalogueFaults) as refused:

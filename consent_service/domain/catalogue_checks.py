@@ -89,7 +89,12 @@ def check_site(entry: SiteEntry) -> list[ConsentError]:
 
 def check_form(value: msgspec.Struct) -> Faults:
     """Lengths, characters and depth of every text and list."""
-    return _form(plain(value), "", "", DEPTH_MAX)
+    try:
+        bare = plain(value)
+    except RecursionError:
+        # Only the facts have no fixed form, and so no fixed depth.
+        return iter([InvalidRequest("This is nested too deeply.", pointer="/policy_facts")])
+    return _form(bare, "", "", DEPTH_MAX)
 
 
 def escape(key: str) -> str:

@@ -102,6 +102,15 @@ def test_bodies_nested_deeply_are_refused_and_break_nothing(
     assert depth == 900
 
 
+@pytest.mark.parametrize("draft", ["", "?draft=true"])
+@pytest.mark.parametrize("depth", [13, 480, 900, 5_000])
+async def test_facts_of_a_purpose_nested_deeply_are_refused(api: Api, depth: int, draft: str) -> None:
+    body = b'{"policy_facts": {"a": ' + b"[" * depth + b"]" * depth + b"}}"
+    answer = await api("PUT", f"/v1/purposes/deep{draft}", body)
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.json()["detail"]
+
+
 async def test_a_body_larger_than_1_mib_is_too_large_however_it_comes(api: Api) -> None:
     person = await api.person()
     path = f"/v1/subjects/{person}/consents/newsletter/withdraw"

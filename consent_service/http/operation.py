@@ -68,14 +68,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     "1 to 255 visible ASCII characters. The same key with the same request gets the first answer again.",
-    {"type": "string", "minLength": 1, "maxLength": 257},
+    {"type": "string", "pattern": '^([!-~]{1,255}|"[!-~]{1,255}")$'},
 )
 LIMIT = Parameter(
     "limit",
     "How many items a page has.",
     {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
 )
-AFTER = Parameter("after", "The `next` of an earlier answer.", {"type": "string"})
+AFTER = Parameter(
+    "after", "The `next` of an earlier answer.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,200}$"}
+)
 AS_OF = Parameter(
     "as_of",
     "As it was known at that moment, which is not in the future.",

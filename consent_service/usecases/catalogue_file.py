@@ -244,7 +244,11 @@ def _is_plain(node: yaml.Node) -> bool:
 def _name_of(item: yaml.Node) -> str | None:
     if not isinstance(item, yaml.MappingNode):
         return None
-    named = {key.value: value.value for key, value in item.value if isinstance(value, yaml.ScalarNode)}
+    named = {
+        key.value: value.value
+        for key, value in item.value
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
+    }
     return next((named[name] for name in _NAMING if named.get(name)), None)
 
 

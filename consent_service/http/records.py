@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from consent_service.domain.errors import Erased, InvalidRequest, InvalidValue
@@ -13,7 +15,7 @@ from consent_service.http.queries import read_cursor, read_limit, read_moment, r
 from consent_service.http.services import Services
 from consent_service.http.wire import RecordBody, RecordWithEvidence, view_body
 
-_SEQUENCE_DIGITS_MAX = 18
+_SEQUENCE = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class RecordPage(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ def _read_sequence(call: Call) -> int:
     cursor = read_cursor(call.query)
     if cursor is None:
         return 0
-    if not cursor.isdecimal() or not cursor.isascii() or len(cursor) > _SEQUENCE_DIGITS_MAX:
+    if _SEQUENCE.fullmatch(cursor) is None:
         raise refuse_cursor()
     return int(cursor)
 

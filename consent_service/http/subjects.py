@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -143,10 +144,11 @@ def _read_identifier_id(call: Call) -> UUID | None:
     cursor = read_cursor(call.query)
     if cursor is None:
         return None
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise refuse_cursor() from None
+    with suppress(ValueError):
+        identifier_id = UUID(cursor)
+        if str(identifier_id) == cursor:
+            return identifier_id
+    raise refuse_cursor()
 
 
 _REPLAYED = ("Idempotency-Replayed",)

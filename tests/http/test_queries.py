@@ -36,6 +36,7 @@ after=1                                | 400 invalid-request after
 after=MQ%3D%3D                         | 400 invalid-request after
 after=MR                               | 400 invalid-request after
 after=bm8                              | 400 invalid-request after
+after=MDA3                             | 400 invalid-request after
 after=LTE                              | 400 invalid-request after
 after=%00                              | 400 invalid-request after
 after=OTk5OTk5OTk5OTk5OTk5OTk5OTk5     | 400 invalid-request after

@@ -137,7 +137,8 @@ def listen(host: str, port: int) -> socket.socket:
     when its own attempt to listen fails.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named, so that asyncio's own loop too sets TCP_NODELAY on its connections.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))

@@ -42,8 +42,10 @@ queries = st.binary(max_size=60) | st.text("limtaferso_=&%+09 \xe6Fc").map(
 def call(after: str) -> Call:
     return Call(
         method="GET",
-        target=b"/",
+        path="/",
+        raw_query=b"",
         parameters={},
+        ids={},
         query={"after": after},
         headers={},
         principal=None,

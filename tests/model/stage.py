@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -89,8 +88,6 @@ async def set_stage(postgres: PostgresServer) -> AsyncIterator[Stage]:
         database,
     ):
         bound = listen("127.0.0.1", 0)
-        # uvloop does this by itself; on asyncio's own loop an answer would wait 40 ms for the client's word.
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = "http://{}:{}".format(*bound.getsockname())
         stop, ready = asyncio.Event(), asyncio.Event()
         app = build_app(services, public_url=url)

@@ -11,7 +11,7 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --req
 ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo bench lock proto clean
+.PHONY: help run test soak check demo bench lock proto clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal
 test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
 	@exec $(PYTHON) -m pytest $(ARGS)
+
+soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
+	@$(ENGINES)
+	@exec env CONSENT_SOAK=1 $(PYTHON) -m pytest -m soak -v -o log_cli=true $(ARGS)
 
 check: $(VENV)/.development ## format, lint, strict types, import rules, the Kafka contract, size limits
 	$(BIN)/ruff format --check --quiet .

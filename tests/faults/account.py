@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +19,21 @@ from tests.events.streams import by_subject, consumer, eventually, read_to_end, 
 from tests.faults.load import DECIDED, Load, Said
 
 LEDGER = """
-    select subject_id, sequence, record_id, purpose, command, status, allowed, source, recorded_at,
+    select subject_id, sequence, record_id, purpose, command, status, version, governing_version, standing_version,
+           allowed, reason, superseded, source, effective_at, recorded_at,
            encode(record_hash, 'hex') as record_hash, encode(previous_hash, 'hex') as previous_hash
     from records
     order by subject_id, sequence
 """
 HEADS = "select subject_id, last_sequence from subjects"
+#: What an answer and an event tell of a record under the ledger's own names.
+SHARED = (
+    "subject_id", "sequence", "purpose", "command", "status", "version", "superseded", "source", "effective_at",
+    "recorded_at",
+)  # fmt: skip
+ANSWERED = (*SHARED, "record_id", "record_hash", "previous_hash")
+PUBLISHED = (*SHARED, "governing_version", "standing_version", "allowed", "reason")
+PROBLEMS = ("/problems/unavailable", "/problems/overloaded")
 DRAIN_S = 20.0
 
 
@@ -40,8 +50,8 @@ async def read_ledger(database: TestDatabase) -> list[dict[str, Any]]:
     return rows
 
 
-async def faults_of(database: TestDatabase, settings: Settings) -> list[Fault]:
-    """What a walk along every chain finds: hashes, sequences, heads, and states that are not the fold."""
+async def check_chains(database: TestDatabase, settings: Settings, records: int) -> None:
+    """A walk along every chain, over so many records, finds no fault: hashes, sequences, heads, states not the fold."""
     faults: list[Fault] = []
     async with open_database(
         database.url("consent_auditor"),
@@ -50,18 +60,20 @@ async def faults_of(database: TestDatabase, settings: Settings) -> list[Fault]:
         lock_timeout_s=5,
         name="test",
     ) as opened:
-        await Verification(opened, keyring_from(settings), report=faults.append).run()
-    return faults
+        counts = await Verification(opened, keyring_from(settings), report=faults.append).run()
+    assert faults == []
+    assert counts.records == records
 
 
 def check(load: Load, rows: list[dict[str, Any]]) -> None:
-    """Everything that was answered is so, once; nothing that was refused is there; nobody was left waiting."""
+    """Everything that was answered is so, once; nothing else is there, nor what was refused; nobody was left waiting."""
     assert load.stuck == []
     gapless(rows)
     by_id = {str(row["record_id"]): row for row in rows}
     assert len(by_id) == len(rows), "a record id stands in the ledger twice"
     made = Counter(row["source"] for row in rows if row["source"] is not None)
     assert {source: times for source, times in made.items() if times > 1} == {}
+    assert {row["source"] for row in rows} <= {source for said in load.said for source in said.sources}
     for said in load.said:
         twins_agree(said)
         for source, record in said.recorded:
@@ -95,6 +107,7 @@ def twins_agree(said: Said) -> None:
     for answer in said.answers:
         if answer.status == 503:
             assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.content["type"] in PROBLEMS
             assert int(answer.headers["retry-after"]) > 0
         else:
             assert answer.status in DECIDED, f"{said.key}: {answer.status} {answer.body!r}"
@@ -103,16 +116,25 @@ def twins_agree(said: Said) -> None:
 def assert_same(record: dict[str, Any], row: dict[str, Any] | None, source: str) -> None:
     """The answered record is the ledger's."""
     assert row is not None, f"{source}: record {record['record_id']} was answered and is not there"
-    told = {name: record[name] for name in row if name != "allowed"} | {
-        "allowed": record["permission"]["allowed"]
-    }
-    there = {
-        name: value if value is None or isinstance(value, int | bool) else str(value)
-        for name, value in row.items()
-        if name != "recorded_at"
-    }
-    recorded_at = row["recorded_at"].isoformat().replace("+00:00", "Z")
-    assert told == there | {"recorded_at": recorded_at}, source
+    permission = record["permission"]
+    told = [*(record[name] for name in ANSWERED), permission["allowed"], permission["reason"]]
+    assert told == [as_json(row[name]) for name in (*ANSWERED, "allowed", "reason")], source
+
+
+def as_json(value: Any) -> Any:
+    """A column's value as an answer has it."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value) if isinstance(value, UUID) else value
+
+
+async def outbox_rows(database: TestDatabase) -> int:
+    """How many events are not published yet."""
+    connection = await database.connect()
+    try:
+        return int(await connection.fetchval("select count(*) from outbox"))
+    finally:
+        await connection.close()
 
 
 async def drained(database: TestDatabase) -> None:
@@ -139,14 +161,9 @@ def check_events(events: list[ReceivedChange], rows: list[dict[str, Any]], *, re
     has (R27), and every repetition says what was said before."""
     told: dict[str, tuple[Any, ...]] = {}
     for event in events:
-        change = event.change
-        facts = (
-            change.subject_id, change.sequence, change.purpose, change.command, change.status, change.allowed,
-            change.source, change.recorded_at,
-        )  # fmt: skip
+        facts = tuple(getattr(event.change, name) for name in PUBLISHED)
         assert told.setdefault(event.event_id, facts) == facts
-    names = ("subject_id", "sequence", "purpose", "command", "status", "allowed", "source", "recorded_at")
-    assert told == {str(row["record_id"]): tuple(row[name] for name in names) for row in rows}
+    assert told == {str(row["record_id"]): tuple(row[name] for name in PUBLISHED) for row in rows}
     heads: dict[UUID, int] = {}
     for row in rows:
         heads[row["subject_id"]] = row["sequence"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from consent_service.embedded import KafkaServer, PostgresServer
 from tests.faults.stage import Stage, set_stage
+
+#: How far a long run has come is seen where pytest shows logs (`make soak`), without what the libraries say.
+logging.getLogger("tests.faults").setLevel(logging.INFO)
 
 
 @pytest.fixture

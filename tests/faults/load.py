@@ -74,7 +74,10 @@ def _elements(answer: Answer) -> list[dict[str, Any]]:
 
 
 class Load:
-    """Clients at work. `said` is the account; `decided` counts what was answered for good."""
+    """Clients at work. `said` is the account; `decided` counts what was answered for good.
+
+    `pause_s` is how long each waits after an answer before it speaks again; it may be changed while they do.
+    """
 
     def __init__(self, urls: Sequence[str], token: str, persons: Sequence[str], *, seed: int) -> None:
         self._urls = urls
@@ -85,6 +88,8 @@ class Load:
         self._numbers = itertools.count(1)
         self._heard = asyncio.Condition()
         self._stopping = False
+        self.pause_s = 0.0
+        self._open: dict[str, Said] = {}
         self.said: list[Said] = []
         self.decided = 0
         self.statuses: dict[int, int] = {}
@@ -133,11 +138,13 @@ class Load:
             return answer
         return None
 
-    async def insist(self, caller: Caller, said: Said) -> None:
-        """Say it, under the same key, until it is decided; or until the load stops."""
-        while True:
+    async def insist(self, said: Said, *callers: Caller) -> None:
+        """Say it, under the same key, through one caller after the other, until it is decided or the load stops."""
+        self._open[said.key] = said
+        for caller in itertools.cycle(callers):
             answer = await self.say(caller, said)
             if self._stopping or (answer is not None and answer.status in DECIDED):
+                self._open.pop(said.key, None)  # its twin may have been faster
                 return
             if answer is not None and answer.status != 503:
                 raise AssertionError(f"{said.path}: {answer.status} {answer.body!r}")
@@ -147,19 +154,25 @@ class Load:
     async def running(
         self, clients: int, *, insisting: bool = True, pause_s: float = 0.0
     ) -> AsyncIterator[None]:
-        """Clients that speak while the block runs, `pause_s` after their last answer; at its end each is answered."""
+        """Clients that speak while the block runs; at its end each is answered.
+
+        Each speaks to one of the services; where that does not answer, an insisting one turns to the next.
+        """
+        self._stopping, self.pause_s = False, pause_s
 
         async def client(number: int) -> None:
-            caller = Caller(self._urls[number % len(self._urls)], self._token)
+            place = number % len(self._urls)
+            callers = [Caller(url, self._token) for url in (*self._urls[place:], *self._urls[:place])]
             try:
                 while not self._stopping:
                     if insisting:
-                        await self.insist(caller, self.speak())
-                    elif await self.say(caller, self.speak()) is None:
+                        await self.insist(self.speak(), *callers)
+                    elif await self.say(callers[0], self.speak()) is None:
                         await asyncio.sleep(AGAIN_S)
-                    await asyncio.sleep(pause_s)
+                    await asyncio.sleep(self.pause_s)
             finally:
-                caller.close()
+                for caller in callers:
+                    caller.close()
 
         async with asyncio.TaskGroup() as group:
             for number in range(clients):
@@ -173,6 +186,15 @@ class Load:
         """Return once so many more submissions were decided."""
         goal = self.decided + decided
         await self.heard(lambda: self.decided >= goal)
+
+    async def refused(self, clients: int) -> None:
+        """Return once every one of so many insisting clients was answered with 503 to what it says now."""
+
+        def all_were() -> bool:
+            statuses = [[answer.status for answer in said.answers] for said in self._open.values()]
+            return len(statuses) == clients and all(503 in those for those in statuses)
+
+        await self.heard(all_were)
 
     async def heard(self, happened: Callable[[], bool]) -> None:
         """Return as soon as it is so; looked at with every answer. Raises TimeoutError."""

@@ -15,7 +15,7 @@ from consent_service.settings import load_settings
 from consent_service.storage.database import open_database
 from consent_service.usecases.catalogue import Catalogue
 from tests.databases import TestDatabase, copy_template, drop
-from tests.faults.account import check, check_events, drained, faults_of, read_events, read_ledger
+from tests.faults.account import check, check_chains, check_events, drained, read_events, read_ledger
 from tests.faults.callers import Answer, Caller
 from tests.faults.load import CONTROLLER, Load
 from tests.processes import Process, Service, environment_for, ready, start
@@ -78,7 +78,7 @@ class Stage:
         await drained(self.database)
         rows = await read_ledger(self.database)
         check(load, rows)
-        assert await faults_of(self.database, self.settings) == []
+        await check_chains(self.database, self.settings, len(rows))
         assert self.settings.kafka_bootstrap is not None
         events = await read_events(self.settings.kafka_bootstrap, self.topic)
         check_events(events, rows, repetitions=repetitions)

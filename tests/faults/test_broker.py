@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,13 +12,21 @@ import pytest
 from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
 from tests.events.streams import eventually
+from tests.faults.account import outbox_rows
 from tests.faults.load import DECIDED, Load
 from tests.faults.stage import Stage, set_stage
+from tests.soak import soak
+
+pytestmark = pytest.mark.soak
+_log = logging.getLogger(__name__)
 
 CLIENTS = 32
-PAUSE_S = 0.2
-#: So many submissions are decided while the broker is away.
-MEANWHILE = 200
+PAUSE_S = 0.3
+BETWEEN = 100
+AWAY_TIMES = soak(1, 10)
+AWAY_S = 10.0
+#: While the broker is away so many submissions are decided in every span of so many seconds.
+STEADY, SPAN_S = 10, 2.0
 
 
 @pytest.fixture
@@ -25,7 +35,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
         yield broker
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(soak(120, 1800))
 async def test_R25_the_ledger_goes_on_without_a_broker_and_the_events_arrive_in_order(
     postgres: PostgresServer, broker: KafkaServer, tmp_path: Path
 ) -> None:
@@ -33,18 +43,29 @@ async def test_R25_the_ledger_goes_on_without_a_broker_and_the_events_arrive_in_
         service = await stage.start()
         load = Load([stage.url], stage.token, await stage.persons(), seed=25)
         async with load.running(CLIENTS, pause_s=PAUSE_S):
-            await load.more(MEANWHILE)
-
-            await broker.kill()
-            await is_told(stage, "degraded")
-            await load.more(MEANWHILE)
-            await broker.restart()
-            await is_told(stage, "ready")
+            for time in range(AWAY_TIMES):
+                await load.more(BETWEEN)
+                await broker.kill()
+                await goes_on(load, AWAY_S)
+                await is_told(stage, "degraded")
+                waiting = await outbox_rows(stage.database)
+                assert waiting > CLIENTS
+                await broker.restart()
+                await is_told(stage, "ready")
+                _log.info("away %d of %d, %d events waited", time + 1, AWAY_TIMES, waiting)
 
         assert set(load.statuses) <= set(DECIDED)
-        assert load.statuses[201] > MEANWHILE
         await stage.holds(load)
         assert await service.process.stop() == 0
+
+
+async def goes_on(load: Load, away_s: float) -> None:
+    """Return after so long; all the while submissions are decided."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + away_s
+    while loop.time() < until:
+        async with asyncio.timeout(SPAN_S):
+            await load.more(STEADY)
 
 
 async def is_told(stage: Stage, status: str) -> None:

@@ -104,13 +104,17 @@ class Batch:
     def _record(self, submission: Submission) -> Answer:
         found = self._find(submission)
         person = self._new_person(submission.caller.controller) if found is None else found
-        draft = Draft(person, self._loaded.purposes[submission.caller.controller], self._loaded.now)
+        # One command changes nothing before nothing can refuse it any more, so it needs no copy.
+        is_alone = len(submission.commands) == 1 and not submission.link
+        drafted = person if is_alone else person.copy()
+        draft = Draft(drafted, self._loaded.purposes[submission.caller.controller], self._loaded.now)
         results = draft.take(submission)
         self._refuse_taken(person, submission)
         if found is None:
             self._make(person)
         changed = self._link(person, submission)
-        draft.settle(person)
+        if not is_alone:
+            person.take_over(drafted)
         self.written += draft.written
         return Answer(
             subject_id=person.subject_id,
@@ -289,6 +293,8 @@ def link_entry(linked: NewIdentifier, actor: str) -> AuditEntry:
 
 def identifier_hashes(keyring: Keyring, controller: str, identifiers: Sequence[Identifier]) -> list[bytes]:
     """Every hash under which these identifiers may be found, one for each look-up key."""
+    if not identifiers:
+        return []
     return [
         lookup_hash(key, identifier.type, identifier.value)
         for _, key in keyring.lookup_keys(controller)

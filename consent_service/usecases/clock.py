@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
 
@@ -20,8 +21,6 @@ def new_id(at: datetime) -> UUID:
 
     Ids of different microseconds are in the order of their times.
     """
-    since = at - _EPOCH
-    microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    milliseconds, rest = divmod(microseconds, 1000)
+    milliseconds, rest = divmod((at - _EPOCH) // _MICROSECOND, 1000)
     random = int.from_bytes(os.urandom(8)) >> 2
     return UUID(int=milliseconds << 80 | rest * 4096 // 1000 << 64 | _VERSION_AND_VARIANT | random)

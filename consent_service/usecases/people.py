@@ -47,6 +47,21 @@ class Person(msgspec.Struct):
     touched: dict[str, int] = {}
     """Purpose -> sequence of its latest record, where the batch changed it."""
 
+    def copy(self) -> Person:
+        """One that may change without this one."""
+        facts = self.facts
+        return msgspec.structs.replace(
+            self,
+            states=dict(self.states),
+            facts=None if facts is None else {purpose: list(told) for purpose, told in facts.items()},
+            touched=dict(self.touched),
+        )
+
+    def take_over(self, changed: Person) -> None:
+        """Become what the copy has become."""
+        for name in ("last_sequence", "last_hash", "last_recorded_at", "states", "facts", "touched"):
+            setattr(self, name, getattr(changed, name))
+
     @property
     def state_puts(self) -> list[StatePut]:
         """What stands now where the batch changed it."""
@@ -57,17 +72,10 @@ class Person(msgspec.Struct):
 
 
 class Draft:
-    """The commands of one submission on one person: they count all together, or not at all."""
+    """The commands of one submission, decided on a person; several need a copy, which counts once all are taken."""
 
     def __init__(self, person: Person, purposes: Mapping[str, Purpose], now: datetime) -> None:
-        self._person = msgspec.structs.replace(
-            person,
-            states=dict(person.states),
-            facts=None
-            if person.facts is None
-            else {purpose: list(facts) for purpose, facts in person.facts.items()},
-            touched=dict(person.touched),
-        )
+        self._person = person
         self._purposes = purposes
         self._now = now
         self.written: list[Append] = []
@@ -86,11 +94,6 @@ class Draft:
         if refusals:
             raise SeveralRefusals(refusals) if submission.commands[0].pointer else refusals[0]
         return tuple(results)
-
-    def settle(self, person: Person) -> None:
-        """Make the draft count for the commands that follow."""
-        for name in ("last_sequence", "last_hash", "last_recorded_at", "states", "facts", "touched"):
-            setattr(person, name, getattr(self._person, name))
 
     def _take(self, command: CommandInput, submission: Submission) -> Result:
         person = self._person
@@ -168,7 +171,7 @@ def _record(
     assert person.key is not None
     version = purpose.versions[verdict.version - 1]
     notice_hash = version.notice_hashes[verdict.language] if verdict.language is not None else None
-    unhashed = Append(
+    record = Append(
         record_id=claim.record_id,
         controller=person.controller,
         subject_id=person.subject_id,
@@ -207,7 +210,9 @@ def _record(
         shard=person.shard,
         traceparent=traceparent,
     )
-    return msgspec.structs.replace(unhashed, record_hash=record_hash(unhashed))
+    # A copy of thirty fields for the sake of the last would cost as much as the hash.
+    msgspec.structs.force_setattr(record, "record_hash", record_hash(record))
+    return record
 
 
 def _fact(record: Record) -> Fact:

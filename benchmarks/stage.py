@@ -49,8 +49,13 @@ _PGBENCH_SCRIPT = "insert into insertions (content) values (decode(repeat('5a', 
 Outcome = TypeVar("Outcome")
 
 
+#: What a process says when it is ready; the port where it serves HTTP.
+SERVING = re.compile(r"serving url=http://[^:]+:(\d+)")
+PUBLISHING = re.compile(r"groups of shards to publish")
+
+
 class Served:
-    """A process that serves HTTP and said so; its last words are kept for when it fails."""
+    """A process that is ready and said so; its last words are kept for when it fails."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -58,15 +63,15 @@ class Served:
         self._listening: asyncio.Task[None] | None = None
         self.port = 0
 
-    async def ready(self) -> None:
+    async def ready(self, words: re.Pattern[str]) -> None:
         """Raises RuntimeError when it ended instead."""
         assert self._process.stderr is not None
         async with asyncio.timeout(READY_S):
             async for line in self._process.stderr:
                 self._said.append(line.decode(errors="replace").rstrip())
-                found = re.search(r"serving url=http://[^:]+:(\d+)", self._said[-1])
+                found = words.search(self._said[-1])
                 if found is not None:
-                    self.port = int(found[1])
+                    self.port = int(found[1]) if found.groups() else 0
                     self._listening = asyncio.create_task(self._listen())
                     return
         raise RuntimeError("it did not start:\n" + "\n".join(self._said))
@@ -95,7 +100,7 @@ class Served:
 
 
 class Service:
-    """`consent-service serve` with the relay inside, on a database of its own."""
+    """`consent-service serve` and `relay`, two processes as in docker-compose.yml, on a database of their own."""
 
     def __init__(self, served: Served, token: str, topic: str, database: asyncpg.Connection[Any]) -> None:
         self.served = served
@@ -154,7 +159,10 @@ class Stage:
             prefix = name.replace("_", "-")
             await database.execute("update controllers set topic_prefix = $1", prefix)
             await fill(database, keyring_from(settings), subjects, records_each)
-            served = await self._start("consent_service", "serve", environment=self._environment(name))
+            environment = self._environment(name)
+            await self._start("consent_service", "relay", environment=environment, words=PUBLISHING)
+            del environment["CONSENT_RELAY_DATABASE_URL"]
+            served = await self._start("consent_service", "serve", environment=environment)
             service = Service(served, make_token(settings, CONTROLLER), changes_topic(prefix), database)
             await service.drained()
             self.services[size] = service
@@ -188,7 +196,13 @@ class Stage:
             raise RuntimeError(f"pgbench failed: {errors.decode()}")
         return float(found[1])
 
-    async def _start(self, module: str, *arguments: str, environment: Mapping[str, str]) -> Served:
+    async def _start(
+        self,
+        module: str,
+        *arguments: str,
+        environment: Mapping[str, str],
+        words: re.Pattern[str] = SERVING,
+    ) -> Served:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -201,7 +215,7 @@ class Stage:
         )
         served = Served(process)
         self._stack.push_async_callback(served.stop)
-        await served.ready()
+        await served.ready(words)
         return served
 
     async def _run_sql(self, database: str, statement: str) -> None:

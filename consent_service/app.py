@@ -24,6 +24,7 @@ from consent_service.http.server import listen, serve
 from consent_service.http.services import Services
 from consent_service.metrics import Metrics
 from consent_service.settings import Secret, Settings, SettingsError
+from consent_service.storage.announcements import Announcer, hear_announcements
 from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
 from consent_service.usecases import clock
@@ -94,11 +95,12 @@ async def open_services(
     if settings.jwks is None:
         raise SettingsError("CONSENT_JWKS: is needed: the path or URL of the keys that verify tokens")
     keyring = keyring_from(settings)
-    wake: Callable[[], None] = relay.wake if relay is not None else _nobody
     async with (
         open_keys(settings.jwks) as keys,
         open_pool(settings, settings.database_url, "consent-service") as database,
     ):
+        announcer = Announcer(database)
+        wake = announcer.wake if relay is None else relay.wake
         catalogue = Catalogue(database, wake=wake)
         ledger = Ledger(
             database,
@@ -125,12 +127,17 @@ async def open_services(
             health=ServiceHealth(database, relay),
             metrics=metrics,
         )
-        sweeping = asyncio.create_task(_sweep(database, catalogue), name="sweep of kept answers")
+        beside = [
+            asyncio.create_task(_sweep(database, catalogue), name="sweep of kept answers"),
+            asyncio.create_task(announcer.run(), name="announcements"),
+        ]
         try:
             yield services
         finally:
-            sweeping.cancel()
             await ledger.close(settings.shutdown_s)
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
 
 
 async def _sweep(database: Database, catalogue: Catalogue) -> None:
@@ -139,10 +146,6 @@ async def _sweep(database: Database, catalogue: Catalogue) -> None:
         await asyncio.sleep(SWEEP_EVERY_S)
         with contextlib.suppress(Unavailable):
             await sweep(database, catalogue.known_controllers, clock.now())
-
-
-def _nobody() -> None:
-    """No relay runs in this process; others look by themselves."""
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -223,11 +226,16 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
         stop = asyncio.Event()
         running = asyncio.create_task(relay.run(stop), name="relay")
         running.add_done_callback(_tell_if_failed)
+        listening = asyncio.create_task(
+            hear_announcements(settings.relay_database_url, relay.wake), name="listener"
+        )
         try:
             yield relay
         finally:
             stop.set()
             await asyncio.wait({running})
+            listening.cancel()
+            await asyncio.wait({listening})
 
 
 def _tell_if_failed(task: asyncio.Task[None]) -> None:

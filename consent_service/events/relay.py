@@ -39,8 +39,8 @@ _LEASE_MARGIN_S = 1.0
 
 #: After a batch the relay lets more gather, longer the fuller the batch was: a message alone costs the broker as much
 #: as twenty together. At a few hundred a second nobody notices, and at thousands it carries them.
-_GATHER_S_A_ROW = 0.00025
-_GATHER_S_MAX = 0.01
+_GATHER_S_A_ROW = 0.0005
+_GATHER_S_MAX = 0.015
 _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
 _RETRY_S = 0.1

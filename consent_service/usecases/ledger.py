@@ -36,8 +36,8 @@ _log = logging.getLogger(__name__)
 TRIES_MAX = 5
 #: While another batch is under way, one of fewer rows than this lets more gather for so long: a batch costs the
 #: database a millisecond beside what its rows cost.
-GATHER_ROWS = 24
-GATHER_S = 0.002
+GATHER_ROWS = 16
+GATHER_S = 0.001
 #: How long a batch waits for a person whom another transaction has locked; then it is run one by one.
 BATCH_LOCK_S = 1.0
 #: How long a submission does so while others wait behind it; then it goes aside.
@@ -81,7 +81,7 @@ class Ledger:
         metrics: Metrics | None = None,
         queue_rows_max: int = 4000,
         batch_rows_max: int = 256,
-        writers: int = 2,
+        writers: int = 3,
         lock_timeout_s: float = 5.0,
         keep_answers_for: timedelta = timedelta(hours=48),
         wake: Callable[[], None] = lambda: None,

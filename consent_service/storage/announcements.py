@@ -1,0 +1,63 @@
+"""Telling relays in other processes that something was committed, by PostgreSQL's NOTIFY.
+
+Sent outside the ledger's transactions, because one that notifies holds a lock of the whole server while it commits.
+An announcement may be lost: a relay looks by itself too, only later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import asyncpg
+
+from consent_service.domain.errors import ConsentError
+from consent_service.storage.database import AWAY, Database
+
+CHANNEL = "consent_outbox"
+#: How long a listener that lost its connection waits before it asks for another.
+AGAIN_S = 1.0
+_CONNECT_S = 5.0
+
+
+class Announcer:
+    """Announces what was committed; what is committed meanwhile goes into the next announcement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._due = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was committed. Called on the announcer's own event loop, as often as liked."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until cancelled. While the database is away there is nothing to announce."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            with contextlib.suppress(ConsentError):
+                async with self._database.session() as connection:
+                    await connection.execute("notify " + CHANNEL)
+
+
+async def hear_announcements(url: str, heard: Callable[[], None]) -> None:
+    """Until cancelled, call `heard` for every announcement, and once for each connection: some may have been missed.
+
+    Takes a connection of its own, which no pooler in transaction mode may stand before.
+    """
+    while True:
+        with contextlib.suppress(*AWAY, asyncpg.PostgresError):
+            connection = await asyncpg.connect(
+                url, timeout=_CONNECT_S, server_settings={"application_name": "consent-relay-listener"}
+            )
+            lost = asyncio.Event()
+            try:
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(CHANNEL, lambda *_: heard())
+                heard()
+                await lost.wait()
+            finally:
+                connection.terminate()
+        await asyncio.sleep(AGAIN_S)

@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 TRIES_MAX = 5
 #: While another batch is under way, one of fewer rows than this lets more gather for so long: a batch costs the
 #: database a millisecond beside what its rows cost.
-GATHER_ROWS = 16
+GATHER_ROWS = 24
 GATHER_S = 0.001
 #: How long a batch waits for a person whom another transaction has locked; then it is run one by one.
 BATCH_LOCK_S = 1.0

@@ -176,3 +176,16 @@ async def test_without_waking_the_relay_looks_by_itself(stream: Stream) -> None:
             await stream.drained()
 
     assert len(await stream.messages(stream.changes)) == 3
+
+
+async def test_R30_positions_follow_the_sequence_of_each_subject(stream: Stream) -> None:
+    """Whatever the order in which a batch's rows reach the outbox."""
+    records = [a_record(number, sequence) for sequence in range(1, 41) for number in (3, 1, 2)]
+    await stream.append(records)
+
+    for number in (1, 2, 3):
+        sequences = await stream.run(
+            "select array_agg(sequence order by position) from outbox where subject_id = $1",
+            a_record(number, 1).subject_id,
+        )
+        assert sequences == list(range(1, 41))

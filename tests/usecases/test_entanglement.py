@@ -10,8 +10,9 @@ import asyncpg
 import msgspec
 import pytest
 
-from consent_service.domain.errors import Unavailable
+from consent_service.domain.errors import NotFound, Unavailable
 from consent_service.domain.identifiers import Identifier
+from consent_service.domain.records import Permission
 from consent_service.domain.values import Channel
 from consent_service.storage.database import CommitUnknown, open_database
 from consent_service.storage.keyring import Keyring
@@ -36,6 +37,7 @@ from tests.usecases.recording import (
 
 OLD, NEW = ("lookup-1", b"l" * 32), ("lookup-2", b"n" * 32)
 PHONE = Identifier("phone", "+4722123456")
+CUT = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'consent_service'"
 
 
 @pytest.mark.parametrize(
@@ -167,3 +169,49 @@ async def test_a_commit_whose_end_is_not_known_does_not_claim_that_nothing_was_r
             await room.says(someone("anna"), a_command())
 
         assert room.woken == 1
+
+
+async def test_R22_questions_that_share_a_transaction_see_their_own_controller_alone(
+    database: TestDatabase,
+) -> None:
+    """Two controllers ask at once, in batches of two: each is answered, and what was recorded before is seen."""
+    async with open_room(database, ("ansettr", "sonh")) as room:
+        permissions = Permissions(
+            room.database, room.catalogue, KEYRING, batch_rows_max=2, readers=1, now=room.clock
+        )
+        anna = (await room.says(someone("anna"), a_command())).subject_id
+        siri = (await room.says(someone("siri"), a_command(), controller="sonh")).subject_id
+
+        asked = [("ansettr", anna), ("sonh", siri), ("sonh", anna), ("ansettr", siri)] * 25
+        answers = await asyncio.gather(
+            *(permissions.one(controller, one, "nyhetsbrev") for controller, one in asked),
+            return_exceptions=True,
+        )
+
+    for (controller, subject_id), answer in zip(asked, answers, strict=True):
+        if (controller, subject_id) in {("ansettr", anna), ("sonh", siri)}:
+            assert getattr(answer, "allowed", None) is True
+        else:
+            assert isinstance(answer, NotFound)
+
+
+async def test_every_question_is_answered_when_its_transaction_breaks(
+    database: TestDatabase, rows: asyncpg.Connection
+) -> None:
+    """The connection is cut while questions keep coming: each gets an answer or is told to try again."""
+    async with open_room(database) as room:
+        permissions = Permissions(
+            room.database, room.catalogue, KEYRING, batch_rows_max=4, readers=1, now=room.clock
+        )
+        anna = (await room.says(someone("anna"), a_command())).subject_id
+        cut = asyncio.create_task(rows.execute(CUT, database.name))
+
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(
+                *(permissions.one("ansettr", anna, "nyhetsbrev") for _ in range(400)), return_exceptions=True
+            )
+        await cut
+        later = await permissions.one("ansettr", anna, "nyhetsbrev")
+
+    assert {type(answer) for answer in answers} <= {Permission, Unavailable}
+    assert later.allowed

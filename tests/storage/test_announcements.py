@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from consent_service.domain.errors import Unavailable
 from consent_service.storage import announcements
 from consent_service.storage.announcements import Announcer, hear_announcements
 from tests.databases import TestDatabase
@@ -18,7 +19,7 @@ from tests.usecases.recording import a_command, open_room, someone
 LISTENING = (
     "select count(*) from pg_stat_activity where application_name = 'consent-relay-listener' and datname = $1"
 )
-END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()"
+END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename <> 'postgres'"
 
 
 class Heard:
@@ -109,17 +110,28 @@ async def test_a_listener_that_lost_its_connection_hears_again(
 
 
 async def test_an_announcer_outlives_a_database_that_was_away(database: TestDatabase) -> None:
+    """Nobody but the superuser gets a connection for a while."""
+    superuser = await database.connect()
     async with announcing(database) as announcer, hearing(database) as heard:
-        for _ in range(3):
-            announcer.wake()
-            await ask(database, END)
+        await superuser.execute(f"alter database {database.name} connection limit 0")
+        await ask(database, END)
+        announcer.wake()
+        await eventually(lambda: refused(announcer))
+        await superuser.execute(f"alter database {database.name} connection limit -1")
         before = heard.times
+        announcer.wake()
 
-        async def is_heard() -> bool:
-            announcer.wake()
-            return heard.times > before + 1
+        await heard.more(before)
+    await superuser.close()
 
-        await eventually(is_heard)
+
+async def refused(announcer: Announcer) -> bool:
+    """Whether the announcer has taken up what it was told, and got no connection."""
+    try:
+        async with announcer._database.session():
+            return False
+    except Unavailable:
+        return not announcer._due.is_set()
 
 
 async def test_a_listener_takes_one_connection_and_gives_it_back(database: TestDatabase) -> None:

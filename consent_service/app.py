@@ -11,11 +11,12 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
-from consent_service.domain.errors import Unavailable
+from consent_service.domain.errors import Overloaded, Unavailable
 from consent_service.events.kafka import Publisher
 from consent_service.events.relay import Relay
 from consent_service.http.application import build_app
@@ -127,24 +128,33 @@ async def open_services(
             health=ServiceHealth(database, relay),
             metrics=metrics,
         )
-        beside = [
-            asyncio.create_task(_sweep(database, catalogue), name="sweep of kept answers"),
-            asyncio.create_task(announcer.run(), name="announcements"),
-        ]
-        try:
-            yield services
-        finally:
-            await ledger.close(settings.shutdown_s)
-            for task in beside:
-                task.cancel()
-            await asyncio.wait(beside)
+        async with (
+            _beside(_sweep(database, catalogue), name="sweep of kept answers"),
+            _beside(announcer.run(), name="announcements"),
+        ):
+            try:
+                yield services
+            finally:
+                await ledger.close(settings.shutdown_s)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
+    """Work that goes on while the block runs; if it ends before by a fault, that is told."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_if_failed)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 async def _sweep(database: Database, catalogue: Catalogue) -> None:
     """Every ten minutes, the kept answers that have lapsed; a database that is away is tried again next time."""
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(Overloaded, Unavailable):
             await sweep(database, catalogue.known_controllers, clock.now())
 
 
@@ -226,18 +236,16 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
         stop = asyncio.Event()
         running = asyncio.create_task(relay.run(stop), name="relay")
         running.add_done_callback(_tell_if_failed)
-        listening = asyncio.create_task(
-            hear_announcements(settings.relay_database_url, relay.wake), name="listener"
-        )
-        try:
-            yield relay
-        finally:
-            stop.set()
-            await asyncio.wait({running})
-            listening.cancel()
-            await asyncio.wait({listening})
+        async with _beside(
+            hear_announcements(settings.relay_database_url, relay.wake), name="announcements heard"
+        ):
+            try:
+                yield relay
+            finally:
+                stop.set()
+                await asyncio.wait({running})
 
 
 def _tell_if_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        _log.error("the relay ended by a fault", exc_info=task.exception())
+        _log.error("%s ended by a fault", task.get_name(), exc_info=task.exception())

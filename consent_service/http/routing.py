@@ -51,8 +51,9 @@ class Router:
         """None where nothing of these endpoints stands under the path."""
         node: _Node | None = self._root
         parameters: dict[str, str] = {}
-        first, *_ = segments = path.split("/")[1:]
-        for segment in segments:
+        segments = path.split("/")[1:]
+        # `OPTIONS *` has no segment.
+        for segment in segments or [""]:
             assert node is not None
             literal = node.children.get(segment) if segment != _ANY else None
             node = literal or node.children.get(_ANY)
@@ -65,5 +66,5 @@ class Router:
             assert node is not None
             if node.endpoint is not None:
                 return node.endpoint, node.template, parameters
-        unknown = self._unknown.get(first)
+        unknown = self._unknown.get(segments[0]) if segments else None
         return None if unknown is None else (unknown, "none", {})

@@ -44,17 +44,18 @@ class Gathering:
 
     def write(self, data: bytes) -> None:
         if not self._parts:
-            self._loop.call_soon(self._write_parts)
+            self._loop.call_soon(self.flush)
         self._parts.append(data)
 
     def close(self) -> None:
-        self._write_parts()
+        self.flush()
         self._transport.close()
 
-    def _write_parts(self) -> None:
-        if self._parts:
-            self._transport.write(b"".join(self._parts))
-            self._parts.clear()
+    def flush(self) -> None:
+        """Write what waits. Nothing happens where the other side has gone."""
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -74,6 +75,10 @@ class BoundedHead(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        # The loop closes its transport now, without asking ours.
+        self.transport.flush()  # type: ignore[attr-defined]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -16,9 +16,13 @@ from consent_service.domain.errors import ConsentError
 from consent_service.storage.database import AWAY, Database
 
 CHANNEL = "consent_outbox"
+#: Not worth a flush: it is lost with the server anyway.
+_NOTIFY = f"set local synchronous_commit = off; notify {CHANNEL}"
 #: How long a listener that lost its connection waits before it asks for another.
 AGAIN_S = 1.0
 _CONNECT_S = 5.0
+#: How often a listener that hears nothing makes sure that its connection still stands.
+_STANDS_S = 30.0
 
 
 class Announcer:
@@ -37,9 +41,10 @@ class Announcer:
         while True:
             await self._due.wait()
             self._due.clear()
-            with contextlib.suppress(ConsentError):
+            # Whatever keeps it from being told: a relay looks by itself too.
+            with contextlib.suppress(ConsentError, asyncpg.PostgresError):
                 async with self._database.session() as connection:
-                    await connection.execute("notify " + CHANNEL)
+                    await connection.execute(_NOTIFY)
 
 
 async def hear_announcements(url: str, heard: Callable[[], None]) -> None:
@@ -57,7 +62,11 @@ async def hear_announcements(url: str, heard: Callable[[], None]) -> None:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(CHANNEL, lambda *_: heard())
                 heard()
-                await lost.wait()
+                while not lost.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_STANDS_S):
+                            await lost.wait()
+                    await connection.fetchval("select 1", timeout=_CONNECT_S)
             finally:
                 connection.terminate()
         await asyncio.sleep(AGAIN_S)

@@ -23,12 +23,15 @@ class Asked(msgspec.Struct, frozen=True):
     state: State | None
 
 
+# With the catalogue's revision, so that states and the versions that they name are of one snapshot.
 _READ_PAIRS = """
-    select states.controller, states.subject_id, states.purpose, states.status, states.command, states.version,
-           states.record_id, states.since, states.until, states.effective_at, states.preferences,
+    select pairs.controller, controllers.revision, pairs.subject_id, pairs.purpose, states.status, states.command,
+           states.version, states.record_id, states.since, states.until, states.effective_at, states.preferences,
            states.preferences_record_id
     from unnest($1::text[], $2::uuid[], $3::text[]) as pairs (controller, subject_id, purpose)
-    join states
+    join controllers
+        on controllers.controller = pairs.controller
+    left join states
         on states.controller = pairs.controller
        and states.subject_id = pairs.subject_id
        and states.purpose = pairs.purpose
@@ -89,15 +92,19 @@ def _state(row: Sequence[Any]) -> State:
 
 async def read_states(
     connection: Connection, pairs: Sequence[tuple[str, UUID, str]]
-) -> dict[UUID, dict[str, State]]:
-    """The states of these (controller, subject, purpose) that have one, by subject and purpose."""
+) -> tuple[dict[UUID, dict[str, State]], dict[str, int]]:
+    """The states of these (controller, subject, purpose) that have one, by subject and purpose.
+
+    And how often each of the controllers' catalogues has changed, at the same moment.
+    """
     rows = await connection.fetch(
         _READ_PAIRS, [one[0] for one in pairs], [one[1] for one in pairs], [one[2] for one in pairs]
     )
     states: dict[UUID, dict[str, State]] = {}
     for row in rows:
-        states.setdefault(row[1], {})[row[2]] = _state(row[3:])
-    return states
+        if row[4] is not None:
+            states.setdefault(row[2], {})[row[3]] = _state(row[4:])
+    return states, {row[0]: row[1] for row in rows}
 
 
 async def read_subject_states(connection: Connection, controller: str, subject_id: UUID) -> dict[str, State]:

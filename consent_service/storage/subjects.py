@@ -14,10 +14,7 @@ from consent_service.storage.database import Connection
 
 
 class SubjectRow(msgspec.Struct, frozen=True):
-    """A subject as locked or read. `sealed_key` is null once the person's key was removed.
-
-    `revision` is the controller's: whether a copy of its catalogue is old.
-    """
+    """A subject as locked or read. `sealed_key` is null once the person's key was removed."""
 
     controller: str
     subject_id: UUID
@@ -29,7 +26,6 @@ class SubjectRow(msgspec.Struct, frozen=True):
     flags: SubjectFlags
     key_id: str | None
     sealed_key: bytes | None
-    revision: int
 
 
 class NewSubject(msgspec.Struct, frozen=True):
@@ -89,10 +85,8 @@ _LOCK = """
     select locked.controller, locked.subject_id, locked.shard, locked.created_at,
            locked.last_sequence, locked.last_hash, locked.last_recorded_at,
            locked.erased_at, locked.suppressed_at, locked.restricted_at,
-           subject_keys.key_id, subject_keys.sealed_key, controllers.revision
+           subject_keys.key_id, subject_keys.sealed_key
     from locked
-    join controllers
-        on controllers.controller = locked.controller
     left join subject_keys
         on subject_keys.controller = locked.controller
        and subject_keys.subject_id = locked.subject_id
@@ -102,10 +96,8 @@ _READ = """
     select subjects.controller, subjects.subject_id, subjects.shard, subjects.created_at,
            subjects.last_sequence, subjects.last_hash, subjects.last_recorded_at,
            subjects.erased_at, subjects.suppressed_at, subjects.restricted_at,
-           subject_keys.key_id, subject_keys.sealed_key, controllers.revision
+           subject_keys.key_id, subject_keys.sealed_key
     from subjects
-    join controllers
-        on controllers.controller = subjects.controller
     left join subject_keys
         on subject_keys.controller = subjects.controller
        and subject_keys.subject_id = subjects.subject_id
@@ -198,7 +190,6 @@ def _row(row: Any) -> SubjectRow:
         flags=flags_from(row[7], row[8], row[9]),
         key_id=row[10],
         sealed_key=row[11],
-        revision=row[12],
     )
 
 

@@ -1,7 +1,7 @@
 """The one place that opens command transactions: submissions that arrive together commit together (R23).
 
 A consent must be durable before it is answered, and a commit costs a flush of the disk. So each process has a few
-writers that take whatever waits, up to a limit, and never wait when nothing does. A refusal fails alone; a batch
+writers that take whatever waits, up to a limit; one alone never lets anybody wait. A refusal fails alone; a batch
 that errors is run again one by one, so that one bad submission never takes another with it.
 """
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 #: How often a submission that met another transaction is tried again before its caller hears of it.
 TRIES_MAX = 5
-#: While another batch is under way, one of fewer rows than this lets more gather for so long: a batch costs the
+#: While another writer is at work, a batch of fewer rows than this lets more gather for so long: a batch costs the
 #: database a millisecond beside what its rows cost.
 GATHER_ROWS = 24
 GATHER_S = 0.001

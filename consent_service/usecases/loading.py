@@ -18,7 +18,7 @@ from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import read_revisions
 from consent_service.storage.records import read_facts
 from consent_service.storage.states import read_states
-from consent_service.storage.subjects import Link, SubjectRow, find_identifiers, lock_subjects
+from consent_service.storage.subjects import Link, find_identifiers, lock_subjects
 from consent_service.usecases.batches import Loaded, identifier_hashes
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.submissions import Submission
@@ -58,7 +58,7 @@ async def load(
             for command in one.submission.commands
         }
     )
-    states = await read_states(connection, pairs) if pairs else {}
+    states, revisions = await read_states(connection, pairs) if pairs else ({}, {})
     facts: dict[UUID, dict[str, list[Fact]]] = {}
     for controller in {one.controller for one in meant}:
         late = {
@@ -76,7 +76,7 @@ async def load(
         states=states,
         facts=facts,
         hashes=hashes,
-        purposes=await _purposes(connection, {one.controller for one in meant}, subjects, catalogue),
+        purposes=await _purposes(connection, {one.controller for one in meant}, revisions, catalogue),
         answers=answers,
     )
 
@@ -110,12 +110,11 @@ def _may_be_late(submission: Submission) -> bool:
 async def _purposes(
     connection: Connection,
     controllers: set[str],
-    subjects: Mapping[UUID, SubjectRow],
+    read: Mapping[str, int],
     catalogue: Catalogue,
 ) -> dict[str, Mapping[str, Purpose]]:
-    revisions = {row.controller: row.revision for row in subjects.values()}
-    if unread := controllers - revisions.keys():
-        revisions |= await read_revisions(connection, unread)
+    unread = controllers - read.keys()
+    revisions = {**read, **(await read_revisions(connection, unread) if unread else {})}
     purposes: dict[str, Mapping[str, Purpose]] = {}
     for controller in controllers:
         revision = revisions.get(controller)

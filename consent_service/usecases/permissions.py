@@ -208,12 +208,12 @@ class Permissions:
             controllers = {waiting.question[0] for waiting in batch}
             try:
                 async with self._database.transaction(controllers, read_only=True) as connection:
-                    for _ in range(TRANSACTION_BATCHES_MAX):
+                    for left in reversed(range(TRANSACTION_BATCHES_MAX)):
                         answers = await ask(connection, [waiting.question for waiting in batch])
                         for waiting, answer in zip(batch, answers, strict=True):
                             if not waiting.answer.done():
                                 waiting.answer.set_result(answer)
-                        batch = self._take_of(controllers)
+                        batch = self._take_of(controllers) if left else []
                         if not batch:
                             break
             except Exception as error:  # noqa: BLE001 - whatever it is, every caller gets an answer

@@ -15,6 +15,7 @@ EVERYWHERE = (
     "/v1/nothing",
     "/v1/purposes",
     "/problems/nothing",
+    "*",
 )
 
 

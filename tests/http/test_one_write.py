@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from consent_service.http.server import Gathering
+from consent_service.http.server import Gathering, listen, serve
 
 
 class Wire(asyncio.Transport):
@@ -23,6 +23,9 @@ class Wire(asyncio.Transport):
 
     def abort(self) -> None:
         self.told.append("aborted")
+
+    def is_closing(self) -> bool:
+        return "closed" in self.told
 
     def get_write_buffer_size(self) -> int:
         return 42
@@ -68,3 +71,37 @@ async def test_everything_else_is_the_transports_own() -> None:
 
     assert wire.told == ["aborted"]
     assert transport.get_write_buffer_size() == 42
+
+
+async def test_nothing_is_written_once_the_other_side_has_gone() -> None:
+    wire, transport = gathering()
+    transport.write(b"too late")
+    wire.close()
+    await asyncio.sleep(0)
+
+    assert wire.told == ["closed"]
+
+
+async def test_a_client_that_has_said_all_it_will_still_gets_its_answer() -> None:
+    """It ends its own direction with the request; the server reads both in one step."""
+    bound = listen("127.0.0.1", 0)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(serve(answer_at_once, bound, stop, ready.set, 1))
+    await ready.wait()
+    answers = []
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection(*bound.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        writer.write_eof()
+        answers.append(await reader.read())
+        writer.close()
+    stop.set()
+    await serving
+
+    assert all(answer.endswith(b"answered") for answer in answers)
+
+
+async def answer_at_once(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-length", b"8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"answered"})

@@ -142,3 +142,23 @@ async def test_a_listener_takes_one_connection_and_gives_it_back(database: TestD
         return await ask(database, LISTENING) == 0
 
     await eventually(gone)
+
+
+async def test_an_announcer_outlives_a_statement_that_failed(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a standby that was just promoted, or where the server's own queue of announcements is full."""
+    works = announcements._NOTIFY
+    async with announcing(database) as announcer, hearing(database) as heard:
+        monkeypatch.setattr(announcements, "_NOTIFY", "set local statement_timeout = 1; select pg_sleep(1)")
+        announcer.wake()
+        await eventually(lambda: taken_up(announcer))
+        monkeypatch.setattr(announcements, "_NOTIFY", works)
+        before = heard.times
+        announcer.wake()
+
+        await heard.more(before)
+
+
+async def taken_up(announcer: Announcer) -> bool:
+    return not announcer._due.is_set()

@@ -123,7 +123,7 @@ async def test_locking_persons(grown: TestDatabase, number: int, generic: bool) 
         grown, "consent_service", "subjects", "_LOCK", controllers, subject_ids, generic=generic
     )
 
-    assert how - SMALL == {"subjects_pkey", "subject_keys_pkey"}
+    assert how == {"subjects_pkey", "subject_keys_pkey"}
 
 
 async def test_moving_the_heads_of_chains(grown: TestDatabase) -> None:
@@ -143,7 +143,7 @@ async def test_reading_states_under_the_lock(grown: TestDatabase, number: int, g
         grown, "consent_service", "states", "_READ_PAIRS", controllers, subject_ids, purposes, generic=generic
     )
 
-    assert how == {"states_pkey"}
+    assert how - SMALL == {"states_pkey"}
 
 
 @either_plan

@@ -19,7 +19,7 @@ from consent_service.storage.keyring import Keyring
 from consent_service.usecases import ledger as ledger_module
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
-from consent_service.usecases.permissions import Permissions, Query
+from consent_service.usecases.permissions import TRANSACTION_BATCHES_MAX, Permissions, Query
 from consent_service.usecases.subjects import Subjects
 from tests.builders import day
 from tests.databases import TestDatabase
@@ -215,3 +215,21 @@ async def test_every_question_is_answered_when_its_transaction_breaks(
 
     assert {type(answer) for answer in answers} <= {Permission, Unavailable}
     assert later.allowed
+
+
+async def test_questions_that_outlast_a_transaction_are_all_answered(database: TestDatabase) -> None:
+    async with open_room(database) as room:
+        permissions = Permissions(
+            room.database, room.catalogue, KEYRING, batch_rows_max=1, readers=1, now=room.clock
+        )
+        anna = (await room.says(someone("anna"), a_command())).subject_id
+
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(
+                *(
+                    permissions.one("ansettr", anna, "nyhetsbrev")
+                    for _ in range(2 * TRANSACTION_BATCHES_MAX + 2)
+                )
+            )
+
+    assert all(answer.allowed for answer in answers)

@@ -17,8 +17,9 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Channel
-from consent_service.usecases.submissions import Answer
+from consent_service.usecases.submissions import Answer, CommandInput
 from tests.databases import TestDatabase
+from tests.events.streams import eventually
 from tests.usecases.recording import (
     Room,
     a_command,
@@ -31,6 +32,7 @@ from tests.usecases.recording import (
     together,
 )
 
+WAITING = "select exists (select from pg_locks where not granted)"
 TWO_PROCESSES = ("one process", "two processes")
 
 
@@ -238,3 +240,41 @@ async def test_a_version_published_while_a_command_is_decided_does_not_look_like
 
     assert renewed.results[0].permission.status == "renewed"
     assert await faults_of(database) == []
+
+
+@pytest.mark.parametrize("command", [a_command(version=1), a_command("withdraw")], ids=["grant", "withdraw"])
+async def test_R16_what_waited_for_a_lock_is_decided_under_the_versions_that_stand_then(
+    rooms: tuple[Room, Room], rows: asyncpg.Connection, command: CommandInput
+) -> None:
+    """A batch waits for one person; meanwhile another process publishes, and records a grant of the other person."""
+    here, there = rooms
+    names = [await here.says(someone(name), a_command()) for name in ("anna", "siri")]
+    held, free = sorted(answer.subject_id for answer in names)
+    here.clock.forward(days=2)
+    transaction = rows.transaction()
+    await transaction.start()
+    await rows.execute("select 1 from subjects where subject_id = $1 for update", held)
+    waiting = asyncio.gather(
+        here.says(known(held), a_command("withdraw")), here.says(known(free), command), return_exceptions=True
+    )
+    await eventually(lambda: is_waiting(rows))
+
+    await there.changes_materially("ansettr")
+    here.clock.forward(minutes=1)
+    newer = await there.says(known(free), a_command(version=2))
+    here.clock.forward(minutes=1)
+    await transaction.rollback()
+    outcomes: list[Any] = await waiting
+    answer = outcomes[1]
+
+    assert newer.results[0].permission.allowed
+    if command.command == "grant":
+        assert isinstance(answer, VersionOvertaken)
+    else:
+        assert (answer.results[0].record.version, answer.results[0].record.governing_version) == (2, 2)
+
+
+async def is_waiting(rows: asyncpg.Connection) -> bool:
+    """Whether somebody waits for a lock of this database."""
+    found: bool = await rows.fetchval(WAITING)
+    return found

@@ -52,8 +52,7 @@ class Router:
         node: _Node | None = self._root
         parameters: dict[str, str] = {}
         segments = path.split("/")[1:]
-        # `OPTIONS *` has no segment.
-        for segment in segments or [""]:
+        for segment in segments:
             assert node is not None
             literal = node.children.get(segment) if segment != _ANY else None
             node = literal or node.children.get(_ANY)
@@ -66,5 +65,6 @@ class Router:
             assert node is not None
             if node.endpoint is not None:
                 return node.endpoint, node.template, parameters
+        # `OPTIONS *` has no segment.
         unknown = self._unknown.get(segments[0]) if segments else None
         return None if unknown is None else (unknown, "none", {})

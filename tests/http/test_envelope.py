@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from consent_service.http.routing import Router
 from consent_service.http.trace import read_request_id, read_traceparent
 from tests.http.conftest import Api
 
@@ -15,7 +18,6 @@ EVERYWHERE = (
     "/v1/nothing",
     "/v1/purposes",
     "/problems/nothing",
-    "*",
 )
 
 
@@ -30,6 +32,14 @@ async def test_every_answer_has_a_request_id_and_is_not_sniffed(api: Api, path: 
     assert ours.headers["x-request-id"] != (await api.client.get(path)).headers["x-request-id"]
     assert ours.headers["x-content-type-options"] == "nosniff"
     assert len(ours.headers.get_list("x-request-id")) == 1
+
+
+@pytest.mark.parametrize("path", ["*", "", "/", "//", "/v2", "/healthz/", "//healthz"])
+def test_a_path_that_is_none_of_ours_is_left_to_the_pages(path: str) -> None:
+    """`OPTIONS *` has no path at all."""
+    endpoint: Any = object()
+
+    assert Router({"/healthz": endpoint, "/v1/x": endpoint}, unknown={"v1": endpoint}).find(path) is None
 
 
 @pytest.mark.parametrize("sent", [b"a b", b"x" * 129, b"", b"<b>", b"\xc3\xa6", b"a;b", b"a\tb"])

@@ -264,8 +264,7 @@ async def test_R16_what_waited_for_a_lock_is_decided_under_the_versions_that_sta
     newer = await there.says(known(free), a_command(version=2))
     here.clock.forward(minutes=1)
     await transaction.rollback()
-    outcomes: list[Any] = await waiting
-    answer = outcomes[1]
+    answer: Any = (await waiting)[1]
 
     assert newer.results[0].permission.allowed
     if command.command == "grant":

@@ -25,7 +25,7 @@ def main() -> int:
         "--seconds",
         type=float,
         default=SECONDS,
-        help=f"each side of a comparison is measured; default {SECONDS}",
+        help=f"for which each side of a comparison is measured, over all its rounds; default {SECONDS}",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that keeps the figures")
     arguments = parser.parse_args()
@@ -36,6 +36,7 @@ def main() -> int:
     print(f"{machine()}; load before: {os.getloadavg()[0]:.2f}", file=sys.stderr)
     figures = asyncio.run(_run(measures, arguments.seconds, arguments.results))
     print(table(figures))
+    print(f"kept in {arguments.results}; what each figure means: benchmarks/README.md", file=sys.stderr)
     return 0
 
 

@@ -86,6 +86,7 @@ async def _warm(stage: Stage, subjects: int, records_each: int) -> Service:
         return stage.services[subjects, records_each]
     _say(f"making {subjects * records_each:,} records")
     service = await stage.service(subjects, records_each)
+    _say("warming up, not counted:")
     for kind in ("record", "check"):
         await _slice(stage, service, kind, 64, WARM_UP_S, echo=False)
     return service

@@ -132,20 +132,27 @@ def _port(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"must be a number of seconds, not {text!r}") from None
     if not 0 < value < 86_400:
         raise ValueError("must be more than 0 and less than a day, in seconds")
     return value
 
 
-def _mode(text: str) -> str:
-    if text not in ("development", "production"):
-        raise ValueError("must be development or production")
-    return text
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
+        return text
+
+    return read
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "mode": _mode,
+    "mode": _one_of("development", "production"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
     "port": _port,
     "database_url": _database,
     "relay_database_url": _database,

@@ -48,6 +48,8 @@ def test_all_faults_are_named_together() -> None:
         ("CONSENT_PORT", "70000"),
         ("CONSENT_DATABASE_URL", "mysql://db"),
         ("CONSENT_LOCK_TIMEOUT_S", "0"),
+        ("CONSENT_SHUTDOWN_S", "soon"),
+        ("CONSENT_LOG_LEVEL", "loud"),
         ("CONSENT_WRITER_BATCH_ROWS_MAX", "0"),
         ("CONSENT_LOOKUP_KEYS", "l1=***"),
         ("CONSENT_LOOKUP_KEYS", "no-equals-sign"),

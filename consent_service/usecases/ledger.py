@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 TRIES_MAX = 5
 #: While another writer is at work, a batch of fewer rows than this lets more gather for so long: a batch costs the
 #: database a millisecond beside what its rows cost.
-GATHER_ROWS = 24
+GATHER_ROWS = 32
 GATHER_S = 0.001
 #: How long a batch waits for a person whom another transaction has locked; then it is run one by one.
 BATCH_LOCK_S = 1.0
@@ -81,7 +81,7 @@ class Ledger:
         metrics: Metrics | None = None,
         queue_rows_max: int = 4000,
         batch_rows_max: int = 256,
-        writers: int = 3,
+        writers: int = 2,
         lock_timeout_s: float = 5.0,
         keep_answers_for: timedelta = timedelta(hours=48),
         wake: Callable[[], None] = lambda: None,

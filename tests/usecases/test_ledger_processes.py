@@ -17,10 +17,12 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Channel
+from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.submissions import Answer, CommandInput
 from tests.databases import TestDatabase
 from tests.events.streams import eventually
 from tests.usecases.recording import (
+    KEYRING,
     Room,
     a_command,
     faults_of,
@@ -277,3 +279,24 @@ async def is_waiting(rows: asyncpg.Connection) -> bool:
     """Whether somebody waits for a lock of this database."""
     found: bool = await rows.fetchval(WAITING)
     return found
+
+
+async def test_a_question_after_an_answer_sees_it_from_any_process(rooms: tuple[Room, Room]) -> None:
+    """While questions keep coming, so that the other process asks within a transaction that began before."""
+    here, there = rooms
+    permissions = Permissions(there.database, there.catalogue, KEYRING, readers=1, now=there.clock)
+    anna = (await here.says(someone("anna"), a_command())).subject_id
+
+    async def keep_asking() -> None:
+        while True:
+            await permissions.one("ansettr", anna, "nyhetsbrev")
+
+    asking = [asyncio.create_task(keep_asking()) for _ in range(4)]
+    for turn in range(20):
+        here.clock.forward(minutes=1)
+        await here.says(known(anna), a_command("withdraw" if turn % 2 == 0 else "grant"))
+        answer = await permissions.one("ansettr", anna, "nyhetsbrev")
+        assert answer.allowed == (turn % 2 == 1), turn
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)

@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return handler(parsed, settings)
     except SettingsError as error:
         print(f"consent-service: these settings are wrong:\n{error}", file=sys.stderr)
+        if "CONSENT_DATABASE_URL: is needed" in str(error):
+            print("(beside a running `make run`, in its folder, commands use its settings)", file=sys.stderr)
         return 2
     except ConsentError as error:
         print(f"consent-service: {error.detail}", file=sys.stderr)

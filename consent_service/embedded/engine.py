@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import signal
@@ -145,12 +146,14 @@ class Engine(ABC):
             raise EngineError(f"{self.name} does not run")
         self._paused = tree(self._process.pid)
         for member in self._paused:
-            member.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.suspend()
 
     def resume(self) -> None:
         """Lets a paused engine go on; nothing happens when it is not paused."""
         for member in self._paused:
-            if member.is_running():
+            # One that goes on may end another before its turn comes.
+            with contextlib.suppress(psutil.NoSuchProcess):
                 member.resume()
         self._paused = []
 

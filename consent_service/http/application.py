@@ -1,4 +1,4 @@
-"""The application: our own endpoints, and Litestar for the pages, within the envelope (docs/decisions/0002)."""
+"""The application: our own endpoints, and Litestar for the pages, within the envelope (docs/decisions/0007)."""
 
 from __future__ import annotations
 

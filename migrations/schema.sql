@@ -1,3 +1,12 @@
+CREATE FUNCTION public.controller_names() RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+begin
+    return query select controller from controllers order by controller;
+end
+$$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -40,6 +49,15 @@ CREATE TABLE public.controllers (
 
 ALTER TABLE ONLY public.controllers FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.filled_topics (
+    topic text NOT NULL,
+    shard_group smallint NOT NULL,
+    topic_id uuid NOT NULL,
+    ledger_epoch integer NOT NULL,
+    filled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT filled_topics_group CHECK (((shard_group >= 0) AND (shard_group <= 7)))
+);
+
 CREATE TABLE public.idempotency (
     key bytea NOT NULL,
     controller text NOT NULL,
@@ -81,6 +99,10 @@ CREATE TABLE public.ledger_epoch (
     reason text NOT NULL
 );
 
+CREATE TABLE public.ledger_identity (
+    ledger_id uuid DEFAULT gen_random_uuid() NOT NULL
+);
+
 CREATE TABLE public.notices (
     controller text NOT NULL,
     purpose text NOT NULL,
@@ -103,7 +125,7 @@ CREATE TABLE public.outbox (
     shard smallint NOT NULL,
     traceparent text,
     staged_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT outbox_kind CHECK ((kind = ANY (ARRAY['record'::text, 'purpose'::text]))),
+    CONSTRAINT outbox_kind CHECK ((kind = ANY (ARRAY['record'::text, 'purpose'::text, 'notice'::text]))),
     CONSTRAINT outbox_shard CHECK (((shard >= 0) AND (shard <= 63)))
 );
 
@@ -212,6 +234,11 @@ CREATE TABLE public.relay_leases (
     CONSTRAINT relay_leases_group CHECK (((shard_group >= 0) AND (shard_group <= 7)))
 );
 
+CREATE TABLE public.relay_members (
+    holder text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.schema_migrations (
     version character varying NOT NULL
 );
@@ -244,6 +271,29 @@ CREATE TABLE public.states (
 WITH (fillfactor='70');
 
 ALTER TABLE ONLY public.states FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.stream_notices (
+    number bigint NOT NULL,
+    controller text NOT NULL,
+    subject_id uuid NOT NULL,
+    notice_id uuid NOT NULL,
+    kind text NOT NULL,
+    purpose text,
+    noticed_at timestamp with time zone NOT NULL,
+    content jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT stream_notices_kind CHECK ((kind = ANY (ARRAY['renewal_due'::text, 'identifier_linked'::text, 'identifier_removed'::text])))
+);
+
+ALTER TABLE ONLY public.stream_notices FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stream_notices ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.stream_notices_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.subject_keys (
     controller text NOT NULL,
@@ -283,6 +333,18 @@ CREATE TABLE public.suppressions (
 
 ALTER TABLE ONLY public.suppressions FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.sweeps (
+    controller text NOT NULL,
+    purpose text NOT NULL,
+    version integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    upto_subject uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    swept bigint DEFAULT 0 NOT NULL,
+    finished_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.sweeps FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (controller, audit_id);
 
@@ -291,6 +353,9 @@ ALTER TABLE ONLY public.choices
 
 ALTER TABLE ONLY public.controllers
     ADD CONSTRAINT controllers_pkey PRIMARY KEY (controller);
+
+ALTER TABLE ONLY public.filled_topics
+    ADD CONSTRAINT filled_topics_pkey PRIMARY KEY (topic, shard_group);
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (key);
@@ -303,6 +368,9 @@ ALTER TABLE ONLY public.identifiers
 
 ALTER TABLE ONLY public.ledger_epoch
     ADD CONSTRAINT ledger_epoch_pkey PRIMARY KEY (epoch);
+
+ALTER TABLE ONLY public.ledger_identity
+    ADD CONSTRAINT ledger_identity_pkey PRIMARY KEY (ledger_id);
 
 ALTER TABLE ONLY public.notices
     ADD CONSTRAINT notices_pkey PRIMARY KEY (controller, purpose, version, language);
@@ -328,6 +396,9 @@ ALTER TABLE ONLY public.records
 ALTER TABLE ONLY public.relay_leases
     ADD CONSTRAINT relay_leases_pkey PRIMARY KEY (shard_group);
 
+ALTER TABLE ONLY public.relay_members
+    ADD CONSTRAINT relay_members_pkey PRIMARY KEY (holder);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -336,6 +407,9 @@ ALTER TABLE ONLY public.sites
 
 ALTER TABLE ONLY public.states
     ADD CONSTRAINT states_pkey PRIMARY KEY (controller, subject_id, purpose);
+
+ALTER TABLE ONLY public.stream_notices
+    ADD CONSTRAINT stream_notices_pkey PRIMARY KEY (controller, subject_id, notice_id);
 
 ALTER TABLE ONLY public.subject_keys
     ADD CONSTRAINT subject_keys_pkey PRIMARY KEY (controller, subject_id);
@@ -346,6 +420,9 @@ ALTER TABLE ONLY public.subjects
 ALTER TABLE ONLY public.suppressions
     ADD CONSTRAINT suppressions_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY public.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (controller, purpose, version);
+
 CREATE INDEX audit_subject ON public.audit USING btree (controller, subject_id) WHERE (subject_id IS NOT NULL);
 
 CREATE INDEX idempotency_expires_at ON public.idempotency USING btree (expires_at);
@@ -355,6 +432,8 @@ CREATE INDEX outbox_shard_position ON public.outbox USING btree (shard, "positio
 CREATE INDEX records_record_id ON public.records USING btree (record_id);
 
 CREATE INDEX states_until ON public.states USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE INDEX stream_notices_number ON public.stream_notices USING btree (subject_id, number);
 
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -423,11 +502,15 @@ CREATE POLICY every_controller ON public.sites TO consent_owner, consent_relay, 
 
 CREATE POLICY every_controller ON public.states TO consent_owner, consent_relay, consent_auditor USING (true);
 
+CREATE POLICY every_controller ON public.stream_notices TO consent_owner, consent_relay, consent_auditor USING (true);
+
 CREATE POLICY every_controller ON public.subject_keys TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.subjects TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.suppressions TO consent_owner, consent_relay, consent_auditor USING (true);
+
+CREATE POLICY every_controller ON public.sweeps TO consent_owner, consent_relay, consent_auditor USING (true);
 
 ALTER TABLE public.idempotency ENABLE ROW LEVEL SECURITY;
 
@@ -469,11 +552,15 @@ CREATE POLICY own_controllers ON public.sites TO consent_service, consent_sweepe
 
 CREATE POLICY own_controllers ON public.states TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
+CREATE POLICY own_controllers ON public.stream_notices TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
 CREATE POLICY own_controllers ON public.subject_keys TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.subjects TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.suppressions TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY own_controllers ON public.sweeps TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 ALTER TABLE public.purpose_drafts ENABLE ROW LEVEL SECURITY;
 
@@ -489,16 +576,23 @@ ALTER TABLE public.sites ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.states ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.stream_notices ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.subject_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subjects ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.suppressions ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.sweeps ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA public TO consent_service;
 GRANT USAGE ON SCHEMA public TO consent_relay;
 GRANT USAGE ON SCHEMA public TO consent_sweeper;
 GRANT USAGE ON SCHEMA public TO consent_auditor;
+
+REVOKE ALL ON FUNCTION public.controller_names() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.controller_names() TO consent_sweeper;
 
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_sweeper;
@@ -511,6 +605,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.controllers TO consent_service;
 GRANT SELECT ON TABLE public.controllers TO consent_sweeper;
 GRANT SELECT ON TABLE public.controllers TO consent_relay;
 GRANT SELECT ON TABLE public.controllers TO consent_auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.filled_topics TO consent_relay;
+GRANT SELECT ON TABLE public.filled_topics TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_service;
 GRANT SELECT,DELETE ON TABLE public.idempotency TO consent_sweeper;
@@ -527,13 +624,16 @@ GRANT SELECT ON TABLE public.ledger_epoch TO consent_relay;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_sweeper;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_auditor;
 
+GRANT SELECT ON TABLE public.ledger_identity TO consent_relay;
+GRANT SELECT ON TABLE public.ledger_identity TO consent_auditor;
+
 GRANT SELECT,INSERT ON TABLE public.notices TO consent_service;
 GRANT SELECT ON TABLE public.notices TO consent_sweeper;
 GRANT SELECT ON TABLE public.notices TO consent_relay;
 GRANT SELECT ON TABLE public.notices TO consent_auditor;
 
 GRANT INSERT ON TABLE public.outbox TO consent_service;
-GRANT INSERT ON TABLE public.outbox TO consent_sweeper;
+GRANT SELECT,INSERT ON TABLE public.outbox TO consent_sweeper;
 GRANT SELECT,DELETE ON TABLE public.outbox TO consent_relay;
 GRANT SELECT ON TABLE public.outbox TO consent_auditor;
 
@@ -562,6 +662,9 @@ GRANT SELECT ON TABLE public.records TO consent_auditor;
 GRANT SELECT,UPDATE ON TABLE public.relay_leases TO consent_relay;
 GRANT SELECT ON TABLE public.relay_leases TO consent_auditor;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.relay_members TO consent_relay;
+GRANT SELECT ON TABLE public.relay_members TO consent_auditor;
+
 GRANT SELECT ON TABLE public.schema_migrations TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sites TO consent_service;
@@ -571,6 +674,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.states TO consent_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.states TO consent_sweeper;
 GRANT SELECT ON TABLE public.states TO consent_relay;
 GRANT SELECT ON TABLE public.states TO consent_auditor;
+
+GRANT SELECT,INSERT ON TABLE public.stream_notices TO consent_service;
+GRANT SELECT,INSERT ON TABLE public.stream_notices TO consent_sweeper;
+GRANT SELECT ON TABLE public.stream_notices TO consent_relay;
+GRANT SELECT ON TABLE public.stream_notices TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.subject_keys TO consent_service;
 GRANT SELECT ON TABLE public.subject_keys TO consent_sweeper;
@@ -583,3 +691,6 @@ GRANT SELECT ON TABLE public.subjects TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.suppressions TO consent_service;
 GRANT SELECT ON TABLE public.suppressions TO consent_auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO consent_sweeper;
+GRANT SELECT ON TABLE public.sweeps TO consent_auditor;

@@ -106,7 +106,7 @@ class Story:
         self._stopped: list[float] = []
 
     async def tell(self) -> None:
-        """Raises DemoFailed, CallFailed, StreamAway, NotAChange."""
+        """Raises DemoFailed, CallFailed, StreamAway, NotUnderstood."""
         cast = self._cast
         self._open()
         async with AsyncExitStack() as stack:

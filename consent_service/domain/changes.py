@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -44,6 +44,87 @@ class ConsentChange(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None
     superseded: bool
     replayed: bool
+    ledger_epoch: int
+
+
+class ConsentState(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands for one subject and purpose, as the compacted topic tells it (R27, R29).
+
+    `sequence` is that of the record that led here; 0, with no record, where a restored ledger knows none. Without a
+    purpose it is about the person as a whole. Read from Kafka, words of a later release are as in a change.
+    """
+
+    controller: str
+    subject_id: UUID
+    purpose: str | None
+    sequence: int
+    record_id: UUID | None
+    status: Status | None
+    allowed: bool
+    reason: Reason | None
+    until: datetime | None
+    standing_version: int | None
+    legal_bases: tuple[Basis, ...]
+    preferences: Preferences | None
+    recorded_at: datetime | None
+    effective_at: datetime | None
+    ledger_epoch: int
+    merged_into: UUID | None = None
+
+
+def state_after(change: ConsentChange) -> ConsentState | None:
+    """What stands after a change; None for a person-wide one, which no command makes yet."""
+    if change.purpose is None:
+        return None
+    return ConsentState(
+        controller=change.controller,
+        subject_id=change.subject_id,
+        purpose=change.purpose,
+        sequence=change.sequence,
+        record_id=change.record_id,
+        status=change.status,
+        allowed=bool(change.allowed),
+        reason=change.reason,
+        until=change.until,
+        standing_version=change.standing_version,
+        legal_bases=change.legal_bases,
+        preferences=change.preferences,
+        recorded_at=change.recorded_at,
+        effective_at=change.effective_at,
+        ledger_epoch=change.ledger_epoch,
+    )
+
+
+class RenewalDue(msgspec.Struct, frozen=True, kw_only=True):
+    """Notice that a consent will soon end by itself. `version` is the one consented to, `until` when it ends."""
+
+    notice_id: UUID
+    controller: str
+    subject_id: UUID
+    purpose: str
+    version: int
+    until: datetime
+    noticed_at: datetime
+
+
+class IdentifierChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Notice that an identifier was linked to a subject, or removed (R19). Its value is not told."""
+
+    notice_id: UUID
+    controller: str
+    subject_id: UUID
+    identifier_id: UUID
+    type: str
+    linked: bool
+    noticed_at: datetime
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """On one partition: one group of shards is published up to `oldest_unpublished` before `at` (R30)."""
+
+    shard_group: int
+    at: datetime
+    oldest_unpublished: timedelta
     ledger_epoch: int
 
 

@@ -1,17 +1,16 @@
-"""Events as Kafka messages: CloudEvents 1.0 in binary mode, protobuf inside (R26 to R28, CORE 20)."""
+"""Events as Kafka messages: changes, the states they lead to, and published purposes (R26 to R29, CORE 20)."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-import msgspec
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from consent_service.domain.changes import ConsentChange, PurposePublished, VersionTerms
-from consent_service.domain.partitions import partition_of, subject_hash
+from consent_service.domain.changes import ConsentChange, ConsentState, PurposePublished, VersionTerms
+from consent_service.domain.partitions import subject_hash
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Reason, format_time
+from consent_service.events.messages import Header, Message, envelope, to_stamp
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.topics import changes_topic, purposes_topic, state_topic
 from consent_service.events.vocabulary import (
     BASES,
     CAUSES,
@@ -23,35 +22,8 @@ from consent_service.events.vocabulary import (
 )
 
 CHANGED = "consent.changed.v1"
+STATE = "consent.state.v1"
 PURPOSE_PUBLISHED = "consent.purpose.published.v1"
-CONTENT_TYPE = "application/protobuf"
-
-Header = tuple[str, bytes]
-
-_CONSTANT_HEADERS: tuple[Header, ...] = (("content-type", CONTENT_TYPE.encode()), ("ce_specversion", b"1.0"))
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One Kafka message, but for its partition, which needs the number that its topic has."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: tuple[Header, ...]
-    hashed: int
-    """The subject's hash; 0 where no subject is concerned."""
-
-    def partition(self, partitions: int) -> int:
-        return partition_of(self.hashed, partitions)
-
-
-def changes_topic(prefix: str) -> str:
-    return prefix + ".changes.v1"
-
-
-def purposes_topic(prefix: str) -> str:
-    return prefix + ".purposes.v1"
 
 
 def encode(
@@ -82,6 +54,19 @@ def _encode_change(change: ConsentChange, topic_prefix: str, traceparent: str | 
             traceparent=traceparent,
         ),
         hashed=subject_hash(change.subject_id),
+    )
+
+
+def encode_state(state: ConsentState, topic_prefix: str) -> Message:
+    """What stands, for the compacted topic: headers are few, since what is compacted is read by the million (R27)."""
+    pair = str(state.subject_id) if state.purpose is None else f"{state.subject_id}/{state.purpose}"
+    event_id = state.record_id or f"{pair}/{state.ledger_epoch}"
+    return Message(
+        topic=state_topic(topic_prefix),
+        key=f"{state.controller}/{pair}".encode(),
+        value=_state(state).SerializeToString(deterministic=True),
+        headers=envelope(event_id=f"{event_id}/state", event_type=STATE, controller=state.controller),
+        hashed=subject_hash(state.subject_id),
     )
 
 
@@ -120,10 +105,7 @@ def _headers(
 ) -> tuple[Header, ...]:
     told = format_time(time).encode()
     headers = (
-        *_CONSTANT_HEADERS,
-        ("ce_id", event_id.encode()),
-        ("ce_source", b"urn:consent-service:" + controller.encode()),
-        ("ce_type", event_type.encode()),
+        *envelope(event_id=event_id, event_type=event_type, controller=controller),
         ("ce_subject", subject.encode()),
         ("ce_time", told),
         ("ce_recordedtime", told if recorded_at == time else format_time(recorded_at).encode()),
@@ -150,9 +132,9 @@ def _change(change: ConsentChange) -> pb.ConsentChange:
         governing_version=change.governing_version,
         legal_bases=[BASES.number(basis) for basis in change.legal_bases],
         source=change.source,
-        recorded_at=_stamp(change.recorded_at),
-        occurred_at=None if change.occurred_at is None else _stamp(change.occurred_at),
-        effective_at=_stamp(change.effective_at),
+        recorded_at=to_stamp(change.recorded_at),
+        occurred_at=None if change.occurred_at is None else to_stamp(change.occurred_at),
+        effective_at=to_stamp(change.effective_at),
         cause=CAUSES.number(change.cause),
         superseded=change.superseded,
         replayed=change.replayed,
@@ -165,12 +147,33 @@ def _change(change: ConsentChange) -> pb.ConsentChange:
     return message
 
 
+def _state(state: ConsentState) -> pb.ConsentState:
+    message = pb.ConsentState(
+        controller=state.controller,
+        subject_id=str(state.subject_id),
+        purpose=state.purpose,
+        sequence=state.sequence,
+        record_id=None if state.record_id is None else str(state.record_id),
+        status=STATUSES.number(state.status),
+        permission=_permission(state.allowed, state.reason, state.until),
+        standing_version=state.standing_version,
+        legal_bases=[BASES.number(basis) for basis in state.legal_bases],
+        recorded_at=None if state.recorded_at is None else to_stamp(state.recorded_at),
+        effective_at=None if state.effective_at is None else to_stamp(state.effective_at),
+        ledger_epoch=state.ledger_epoch,
+        merged_into=None if state.merged_into is None else str(state.merged_into),
+    )
+    if state.preferences is not None:
+        message.preferences.CopyFrom(_preferences(state.preferences))
+    return message
+
+
 def _purpose(event: PurposePublished) -> pb.PurposePublished:
     return pb.PurposePublished(
         controller=event.controller,
         purpose=event.purpose,
         version=event.version,
-        published_at=_stamp(event.published_at),
+        published_at=to_stamp(event.published_at),
         versions=[_version(terms) for terms in event.versions],
         replayed=event.replayed,
         ledger_epoch=event.ledger_epoch,
@@ -180,7 +183,7 @@ def _purpose(event: PurposePublished) -> pb.PurposePublished:
 def _version(terms: VersionTerms) -> pb.PurposeVersion:
     return pb.PurposeVersion(
         version=terms.version,
-        effective_from=_stamp(terms.effective_from),
+        effective_from=to_stamp(terms.effective_from),
         change=VERSION_CHANGES.number(terms.change),
         legal_bases=[BASES.number(basis) for basis in terms.legal_bases],
         default_permission=_permission(terms.default_allowed, terms.default_reason, None),
@@ -195,7 +198,7 @@ def _version(terms: VersionTerms) -> pb.PurposeVersion:
 
 
 def _permission(allowed: bool, reason: Reason | None, until: datetime | None) -> pb.Permission:
-    ends = None if until is None else _stamp(until)
+    ends = None if until is None else to_stamp(until)
     return pb.Permission(allowed=allowed, reason=REASONS.number(reason), until=ends)
 
 
@@ -203,9 +206,3 @@ def _preferences(preferences: Preferences) -> pb.Preferences:
     return pb.Preferences(
         channels=preferences.channels, topics=preferences.topics, frequency=preferences.frequency
     )
-
-
-def _stamp(time: datetime) -> Timestamp:
-    """Exact to the microsecond; protobuf's own conversion takes several times as long."""
-    since = time - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)

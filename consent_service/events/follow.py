@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consent_service.events.consume import ReceivedChange, read_change
+from consent_service.events.heartbeats import is_heartbeat
 
 #: How long connecting and joining the group may take.
 CONNECT_TIMEOUT_S = 10.0
@@ -40,7 +41,7 @@ async def follow(
 
     When the block begins the position is taken: what is published afterwards is read, also where the topic is made
     only then. Repetitions are possible (R31): drop what is not above the last sequence known of the subject. The
-    iterator does not end; it raises NotAChange at a message that it does not understand, and StreamAway. Kafka
+    iterator does not end; it raises NotUnderstood at a message that it does not understand, and StreamAway. Kafka
     being away for a while is waited out. Raises StreamAway also where no connection can be had.
     """
     consumer = AIOKafkaConsumer(
@@ -101,8 +102,9 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]
                     await asyncio.sleep(_LOOK_AGAIN_S)
             while True:
                 message = await self._consumer.getone()
-                received = read_change(message)
+                received = None if is_heartbeat(message) else read_change(message)
                 self._next[TopicPartition(message.topic, message.partition)] = message.offset + 1
-                yield received
+                if received is not None:
+                    yield received
         except (KafkaError, OSError) as error:
             raise StreamAway("reading from Kafka failed") from error

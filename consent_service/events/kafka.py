@@ -17,29 +17,16 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from consent_service.domain.partitions import CHANGES_PARTITIONS
-from consent_service.events.encode import Message
+from consent_service.events.messages import Message
+from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of
 
 #: How long connecting, with its topics, may take.
 CONNECT_TIMEOUT_S = 5.0
 #: How long a batch may wait for its acknowledgements. Then its fate is unknown, and it is sent again.
 SEND_TIMEOUT_S = 4.0
 
-_DAY_MS = 24 * 60 * 60 * 1000
 _BATCH_BYTES_MAX = 512 * 1024
 _CLOSE_TIMEOUT_S = 2.0
-
-#: What topics are made with; an operator may make them beforehand, with settings of their own.
-_PARTITIONS = {"changes": CHANGES_PARTITIONS, "purposes": 1}
-_SETTINGS = {
-    "changes": {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)},
-    "purposes": {
-        "cleanup.policy": "compact",
-        "max.compaction.lag.ms": str(_DAY_MS),
-        "segment.ms": str(_DAY_MS),
-        "delete.retention.ms": str(30 * _DAY_MS),
-    },
-}
 
 
 class PublishingFailed(Exception):
@@ -186,9 +173,9 @@ class Publisher:
             await admin.close()
 
     def _new_topic(self, topic: str) -> Any:
-        kind = topic.rsplit(".", 2)[-2]
-        settings = _SETTINGS[kind] | {"min.insync.replicas": str(max(1, self._replication - 1))}
-        return NewTopic(topic, _PARTITIONS[kind], self._replication, topic_configs=settings)
+        kind = kind_of(topic)
+        settings = {**SETTINGS[kind], "min.insync.replicas": str(max(1, self._replication - 1))}
+        return NewTopic(topic, PARTITIONS[kind], self._replication, topic_configs=settings)
 
 
 def _check_created(answer: Any) -> None:

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 from consent_service.domain.errors import Unavailable
 from consent_service.domain.partitions import shards_of
-from consent_service.events.encode import Message, encode
+from consent_service.events.encode import encode
 from consent_service.events.kafka import SEND_TIMEOUT_S, Publisher, PublishingFailed
+from consent_service.events.messages import Message
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.outbox import (

@@ -19,6 +19,7 @@ from consent_service.domain.partitions import shard_of, subject_hash
 from consent_service.domain.purposes import PurposeVersion
 from consent_service.domain.records import Record
 from consent_service.domain.values import Channel, Command, Reason, Status
+from consent_service.events.heartbeats import is_heartbeat
 from consent_service.events.kafka import Publisher
 from consent_service.events.relay import Relay
 from consent_service.metrics import Metrics
@@ -183,9 +184,9 @@ class Stream:
                 await asyncio.wait_for(running, patience_s)
 
     async def messages(self, topic: str) -> list[Any]:
-        """Everything that lies in the topic now, partition by partition, in order."""
+        """Everything but heartbeats that lies in the topic now, partition by partition, in order."""
         async with consumer(self.bootstrap) as reader:
-            return await read_to_end(reader, topic)
+            return [message for message in await read_to_end(reader, topic) if not is_heartbeat(message)]
 
     async def delete_topic(self, topic: str) -> None:
         """Return once it is gone."""

@@ -9,8 +9,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from consent_service.embedded.ports import free_port
-from consent_service.events.consume import NotAChange, ReceivedChange
+from consent_service.events.consume import ReceivedChange
 from consent_service.events.follow import Position, StreamAway, follow
+from consent_service.events.messages import NotUnderstood
 from tests.events.streams import Stream, a_record, subject
 
 ARRIVES_S = 20.0
@@ -81,7 +82,7 @@ async def test_a_message_that_is_no_change_is_not_passed_over_in_silence(stream:
     ):
         await producer.send_and_wait(stream.changes, b"not protobuf", key=b"nobody")
 
-        with pytest.raises(NotAChange, match="content-type is missing"):
+        with pytest.raises(NotUnderstood, match="content-type is missing"):
             await take(changes, 1)
 
 

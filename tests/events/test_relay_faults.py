@@ -13,8 +13,8 @@ from consent_service.domain.partitions import SHARD_GROUPS, group_of, shard_of, 
 from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import free_port
 from consent_service.events.consume import read_change
-from consent_service.events.encode import Message
 from consent_service.events.kafka import Publisher, PublishingFailed
+from consent_service.events.messages import Message
 from consent_service.events.relay import Relay
 from consent_service.metrics import Metrics
 from tests.databases import TestDatabase

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from consent_service.app import keyring_from
 from consent_service.events.consume import ReceivedChange, read_change
+from consent_service.events.heartbeats import is_heartbeat
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
 from consent_service.usecases.verification import Verification
@@ -151,9 +152,10 @@ async def drained(database: TestDatabase) -> None:
 
 
 async def read_events(bootstrap: str, topic: str) -> list[ReceivedChange]:
-    """Everything on the topic, partition by partition, in order."""
+    """Every change on the topic, partition by partition, in order."""
     async with consumer(bootstrap) as reader:
-        return [read_change(message) for message in await read_to_end(reader, topic)]
+        messages = await read_to_end(reader, topic)
+    return [read_change(message) for message in messages if not is_heartbeat(message)]
 
 
 def check_events(events: list[ReceivedChange], rows: list[dict[str, Any]], *, repetitions: bool) -> None:

@@ -43,3 +43,13 @@ async def fill(database: TestDatabase) -> None:
                     "insert into choices (controller, subject_id, choice_id, recorded_at) "
                     "select controller, subject_id, 'choice', now() from subjects"
                 )
+                await connection.execute(
+                    "insert into stream_notices (controller, subject_id, notice_id, kind, noticed_at) "
+                    "select controller, subject_id, gen_random_uuid(), 'renewal_due', now() from subjects"
+                )
+    superuser = await database.connect()
+    await superuser.execute(
+        "insert into sweeps (controller, purpose, version, started_at) "
+        "select controller, 'nyhetsbrev', 2, now() from controllers"
+    )
+    await superuser.close()

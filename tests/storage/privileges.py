@@ -8,24 +8,29 @@ PRIVILEGES = """
 audit               si       -      si       s
 choices             si       -      -        s
 controllers         siu      s      s        s
+filled_topics       -        siu    -        s
 idempotency         siud     -      sd       s
 identifier_hashes   sid      -      -        s
 identifiers         sid      -      -        s
 ledger_epoch        s        s      s        s
+ledger_identity     -        s      -        s
 notices             si       s      s        s
-outbox              i        sd     i        s
+outbox              i        sd     si       s
 purpose_drafts      siud     -      -        s
 purpose_versions    si       s      s        s
 purposes            si       s      s        s
 record_details      sid      -      sid      s
 records             si       s      si       s
 relay_leases        -        su     -        s
+relay_members       -        siud   -        s
 schema_migrations   -        -      -        s
 sites               siu      -      -        s
 states              siu      s      siu      s
+stream_notices      si       s      si       s
 subject_keys        sid      -      s        s
 subjects            siu      s      siu      s
 suppressions        sid      -      -        s
+sweeps              -        -      siu      s
 """
 
 

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -278,3 +279,85 @@ class Recipient(_message.Message):
     slug: str
     deadline: str
     def __init__(self, slug: _Optional[str] = ..., deadline: _Optional[str] = ...) -> None: ...
+
+class ConsentState(_message.Message):
+    __slots__ = ("controller", "subject_id", "purpose", "sequence", "record_id", "status", "permission", "standing_version", "legal_bases", "preferences", "recorded_at", "effective_at", "ledger_epoch", "merged_into")
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    STANDING_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    MERGED_INTO_FIELD_NUMBER: _ClassVar[int]
+    controller: str
+    subject_id: str
+    purpose: str
+    sequence: int
+    record_id: str
+    status: Status
+    permission: Permission
+    standing_version: int
+    legal_bases: _containers.RepeatedScalarFieldContainer[Basis]
+    preferences: Preferences
+    recorded_at: _timestamp_pb2.Timestamp
+    effective_at: _timestamp_pb2.Timestamp
+    ledger_epoch: int
+    merged_into: str
+    def __init__(self, controller: _Optional[str] = ..., subject_id: _Optional[str] = ..., purpose: _Optional[str] = ..., sequence: _Optional[int] = ..., record_id: _Optional[str] = ..., status: _Optional[_Union[Status, str]] = ..., permission: _Optional[_Union[Permission, _Mapping]] = ..., standing_version: _Optional[int] = ..., legal_bases: _Optional[_Iterable[_Union[Basis, str]]] = ..., preferences: _Optional[_Union[Preferences, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ledger_epoch: _Optional[int] = ..., merged_into: _Optional[str] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("shard_group", "shard_groups", "at", "oldest_unpublished", "ledger_epoch")
+    SHARD_GROUP_FIELD_NUMBER: _ClassVar[int]
+    SHARD_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNPUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    shard_group: int
+    shard_groups: int
+    at: _timestamp_pb2.Timestamp
+    oldest_unpublished: _duration_pb2.Duration
+    ledger_epoch: int
+    def __init__(self, shard_group: _Optional[int] = ..., shard_groups: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., oldest_unpublished: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ledger_epoch: _Optional[int] = ...) -> None: ...
+
+class RenewalDue(_message.Message):
+    __slots__ = ("notice_id", "controller", "subject_id", "purpose", "version", "until", "noticed_at")
+    NOTICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    NOTICED_AT_FIELD_NUMBER: _ClassVar[int]
+    notice_id: str
+    controller: str
+    subject_id: str
+    purpose: str
+    version: int
+    until: _timestamp_pb2.Timestamp
+    noticed_at: _timestamp_pb2.Timestamp
+    def __init__(self, notice_id: _Optional[str] = ..., controller: _Optional[str] = ..., subject_id: _Optional[str] = ..., purpose: _Optional[str] = ..., version: _Optional[int] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., noticed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class IdentifierChanged(_message.Message):
+    __slots__ = ("notice_id", "controller", "subject_id", "identifier_id", "type", "linked", "noticed_at")
+    NOTICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
+    NOTICED_AT_FIELD_NUMBER: _ClassVar[int]
+    notice_id: str
+    controller: str
+    subject_id: str
+    identifier_id: str
+    type: str
+    linked: bool
+    noticed_at: _timestamp_pb2.Timestamp
+    def __init__(self, notice_id: _Optional[str] = ..., controller: _Optional[str] = ..., subject_id: _Optional[str] = ..., identifier_id: _Optional[str] = ..., type: _Optional[str] = ..., linked: _Optional[bool] = ..., noticed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,58 @@
+"""The topics of one prefix: their names, and what they are made with (R28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consent_service.domain.partitions import CHANGES_PARTITIONS
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    # What is superseded, or erased, is gone within a day; who was away for less than thirty reads tombstones.
+    "max.compaction.lag.ms": str(_DAY_MS),
+    "segment.ms": str(_DAY_MS),
+    "delete.retention.ms": str(30 * _DAY_MS),
+}
+_KEPT_A_MONTH = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
+
+#: What topics are made with; an operator may make them beforehand, with settings of their own.
+PARTITIONS: Mapping[str, int] = {
+    "changes": CHANGES_PARTITIONS,
+    "state": CHANGES_PARTITIONS,
+    "purposes": 1,
+    "notices": CHANGES_PARTITIONS,
+}
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "changes": _KEPT_A_MONTH,
+    "state": _COMPACTED,
+    "purposes": _COMPACTED,
+    "notices": _KEPT_A_MONTH,
+}
+
+
+def changes_topic(prefix: str) -> str:
+    return prefix + ".changes.v1"
+
+
+def state_topic(prefix: str) -> str:
+    return prefix + ".state.v1"
+
+
+def purposes_topic(prefix: str) -> str:
+    return prefix + ".purposes.v1"
+
+
+def notices_topic(prefix: str) -> str:
+    return prefix + ".notices.v1"
+
+
+def topics_of(prefix: str) -> tuple[str, ...]:
+    """All that the service writes under this prefix."""
+    return changes_topic(prefix), state_topic(prefix), purposes_topic(prefix), notices_topic(prefix)
+
+
+def kind_of(topic: str) -> str:
+    """`changes`, `state`, `purposes` or `notices`; for a topic named by a caller, `changes`."""
+    kind = topic.removesuffix(".v1").rpartition(".")[2]
+    return kind if kind in PARTITIONS else "changes"

@@ -10,10 +10,18 @@ from consent_service import storage
 
 STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\s")
 #: Modules whose statements run as another role than consent_service; `preparation` belongs to superuser and owner.
-ROLES = {"outbox": "consent_relay", "relay_leases": "consent_relay", "verification": "consent_auditor"}
+ROLES = {
+    "history": "consent_relay",
+    "outbox": "consent_relay",
+    "relay_leases": "consent_relay",
+    "verification": "consent_auditor",
+}
 #: Statements that other roles run too, or alone.
 ALSO = {
     ("idempotency", "_SWEEP"): ("consent_sweeper",),
+    ("history", "_PREFIXES"): ("consent_relay", "consent_auditor"),
+    ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),
+    ("history", "_STANDING"): ("consent_relay", "consent_auditor"),
     ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),
     ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor"),
 }

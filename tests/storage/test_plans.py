@@ -24,8 +24,8 @@ FILL = (
     "insert into controllers (controller, legal_name, content) values ('ansettr', 'A', '{}'), ('coness', 'C', '{}')",
     f"create temporary table who as select case when n % 2 = 0 then 'ansettr' else 'coness' end as controller, "
     f"md5(n::text)::uuid as subject_id, n from generate_series(1, {PERSONS}) n",
-    "insert into subjects (controller, subject_id, shard, created_at, last_sequence, last_hash) "
-    "select controller, subject_id, n % 64, now(), 1, sha256('x') from who",
+    "insert into subjects (controller, subject_id, shard, created_at, last_sequence, last_hash, last_recorded_at) "
+    "select controller, subject_id, n % 64, now(), 3, sha256('x'), now() from who",
     "insert into subject_keys select controller, subject_id, 'k', sha256('k') from who",
     "insert into identifier_hashes select sha256(n::text::bytea), controller, subject_id, subject_id, 'k' from who",
     "insert into identifiers select controller, subject_id, subject_id, 'email', 'k', 'v', now() from who",
@@ -220,6 +220,20 @@ async def test_the_outbox_is_read_in_order_and_deleted_by_key(grown: TestDatabas
 
     assert (read, deleted) == ({"outbox_shard_position"}, {"outbox_pkey"})
     assert joined - SMALL == {"records_pkey"}
+
+
+@pytest.mark.parametrize("name", ["_RECORDS", "_STANDING"])
+@either_plan
+async def test_a_page_of_the_ledger_to_publish_again(grown: TestDatabase, name: str, generic: bool) -> None:
+    """Also where one group of shards is asked for, of the middle of the ledger."""
+    begin, end = UUID(int=1 << 127), UUID(int=2**128 - 1)
+    how = await planned(
+        *(grown, "consent_relay", "history", name),
+        *("ansettr", begin, 0, end, list(range(0, 64, 8)), NOW, 500),
+        generic=generic,
+    )
+
+    assert how == {"subjects_pkey", "records_pkey"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from consent_service.domain.errors import Overloaded, Unavailable
-from consent_service.events.kafka import Publisher
+from consent_service.events.kafka import Kafka
 from consent_service.events.relay import Relay
 from consent_service.http.application import build_app
 from consent_service.http.keys import open_keys
@@ -225,10 +225,9 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
     async with open_pool(
         settings, settings.relay_database_url, "consent-relay", synchronous_commit=False
     ) as database:
-        publisher = Publisher(settings.kafka_bootstrap, replication=settings.kafka_replication)
         relay = Relay(
             database,
-            publisher,
+            Kafka(settings.kafka_bootstrap, settings.kafka_replication),
             metrics,
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             batch_rows_max=settings.outbox_batch_rows_max,

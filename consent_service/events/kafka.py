@@ -11,14 +11,15 @@ import contextlib
 from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from consent_service.events.administration import administering, make_topics, missing_topics
 from consent_service.events.messages import Message
-from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of
+from consent_service.events.topic_ids import read_topic_ids
 
 #: How long connecting, with its topics, may take.
 CONNECT_TIMEOUT_S = 5.0
@@ -33,6 +34,10 @@ class PublishingFailed(Exception):
     """Kafka is away, full, slow or refuses; the cause says more. Which messages arrived is not known."""
 
 
+class TopicsMissing(PublishingFailed):
+    """These topics are not there, or not any more."""
+
+
 class Sent(msgspec.Struct, frozen=True):
     """The places, in the list sent, of the messages that Kafka acknowledged; and what kept the others."""
 
@@ -40,18 +45,48 @@ class Sent(msgspec.Struct, frozen=True):
     failure: Exception | None
 
 
-class Publisher:
-    """One producer at a time, made when it is needed. Not for several tasks at once."""
+class Kafka(msgspec.Struct, frozen=True):
+    """Where Kafka is, and on how many brokers each topic lies."""
 
-    def __init__(self, bootstrap: str, *, replication: int = 1, client_id: str = "consent-relay") -> None:
+    bootstrap: str
+    replication: int = 1
+
+    def claiming(self, name: str) -> Publisher:
+        """A publisher whose producers take this name over, and which makes no topics."""
+        return Publisher(self.bootstrap, fence=name, makes_topics=False)
+
+
+class Publisher:
+    """One producer at a time, made when it is needed. Not for several tasks at once.
+
+    With `fence`, each producer it makes takes over that name: on a partition to which it has written, the broker
+    refuses whatever an earlier producer of the same name still sends (docs/decisions/0008-fencing.md).
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        replication: int = 1,
+        client_id: str = "consent-relay",
+        fence: str | None = None,
+        makes_topics: bool = True,
+    ) -> None:
         self._bootstrap = bootstrap
         self._replication = replication
         self._client_id = client_id
+        self._fence = fence
+        self._makes_topics = makes_topics
         self._producer: Any = None
         self._topics: set[str] = set()
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a producer; one at doubt is gone, and whoever was fenced by it may speak again."""
+        return self._producer is not None
+
     async def prepare(self, topics: Collection[str]) -> None:
-        """Connect, and make those of the topics that do not exist. Raises PublishingFailed."""
+        """Connect, and see to the topics. Raises PublishingFailed; TopicsMissing where it makes none itself."""
         if self._producer is not None and self._topics.issuperset(topics):
             return
         try:
@@ -59,7 +94,10 @@ class Publisher:
                 if self._producer is None:
                     self._producer = self._new_producer()
                     await self._producer.start()
-                await self._make_topics(set(topics) - self._topics)
+                    # It has its number and epoch by its name now, and needs no transactions: they cost several times
+                    # as much, and all that is wanted of them is that an older epoch is refused.
+                    self._producer._txn_manager.transactional_id = None  # noqa: SLF001
+                await self._find(set(topics) - self._topics)
                 for topic in topics:
                     await self._producer.partitions_for(topic)
                 self._topics.update(topics)
@@ -69,6 +107,24 @@ class Publisher:
         except BaseException:
             await self.discard()
             raise
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
+        """In which life each of these topics is. Raises PublishingFailed, TopicsMissing among them."""
+        if self._producer is None:
+            raise PublishingFailed("not connected")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                return await read_topic_ids(self._producer.client, topics)
+        except UnknownTopicOrPartitionError as error:
+            await self.discard()
+            raise TopicsMissing(str(error)) from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.discard()
+            raise PublishingFailed("Kafka does not tell its topics") from error
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has that was prepared."""
+        return len(await self._producer.partitions_for(topic))
 
     async def send(self, messages: Sequence[Message]) -> Sent:
         """Send to topics that were prepared, and wait for every acknowledgement, at most SEND_TIMEOUT_S.
@@ -141,6 +197,8 @@ class Publisher:
             await asyncio.wait({sender}, timeout=0.01)
         held = producer._message_accumulator  # noqa: SLF001
         for batch in [*chain.from_iterable(held._batches.values()), *held._pending_batches]:  # noqa: SLF001
+            # It takes itself out of these when it ends; one that was to be tried again is in them no more.
+            held._pending_batches.add(batch)  # noqa: SLF001
             batch.future.cancel()
             batch._drain_waiter.cancel()  # noqa: SLF001
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
@@ -153,37 +211,22 @@ class Publisher:
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
+            transactional_id=self._fence,
             linger_ms=0,
             max_batch_size=_BATCH_BYTES_MAX,
             request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
         )
 
-    async def _make_topics(self, topics: Collection[str]) -> None:
+    async def _find(self, topics: Collection[str]) -> None:
+        """Raises TopicsMissing, or makes what is missing."""
         if not topics:
             return
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id=self._client_id)
-        try:
-            await admin.start()
-            # Asking for all of them by no name never lets a broker make one by itself.
-            missing = sorted(set(topics) - set(await admin.list_topics()))
+        async with administering(self._bootstrap) as admin:
+            missing = await missing_topics(admin, topics)
+            if missing and not self._makes_topics:
+                raise TopicsMissing(", ".join(missing))
             if missing:
-                answer = await admin.create_topics([self._new_topic(topic) for topic in missing])
-                _check_created(answer)
-        finally:
-            await admin.close()
-
-    def _new_topic(self, topic: str) -> Any:
-        kind = kind_of(topic)
-        settings = {**SETTINGS[kind], "min.insync.replicas": str(max(1, self._replication - 1))}
-        return NewTopic(topic, PARTITIONS[kind], self._replication, topic_configs=settings)
-
-
-def _check_created(answer: Any) -> None:
-    """Raises the KafkaError of the first topic that was not made; another relay may have made it just now."""
-    for topic, code, *_ in answer.topic_errors:
-        error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
-            raise error(topic)
+                await make_topics(admin, missing, self._replication)
 
 
 def _outcome(waiting: dict[asyncio.Future[Any], list[int]], failure: Exception | None) -> Sent:

@@ -1,8 +1,8 @@
 """From the outbox to Kafka: read in order, publish, wait for the acknowledgement, delete (R26, R30, CORE 20).
 
-At least once, in order per subject, nothing skipped: a row leaves the outbox only after Kafka has its event,
-and whatever goes wrong in between, the same rows are simply read again. Several relays may run: a group of
-shards is published by whoever holds its lease.
+At least once, in order per subject, nothing skipped: a row leaves the outbox only after Kafka has its events, and
+whatever goes wrong in between, the same rows are simply read again. Relays that run side by side share the groups of
+shards; each group has a lane of its own (events/lane.py), so that one that stands still holds no other back.
 """
 
 from __future__ import annotations
@@ -11,32 +11,36 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
+from consent_service.domain.changes import Heartbeat
 from consent_service.domain.errors import Unavailable
-from consent_service.domain.partitions import shards_of
-from consent_service.events.encode import encode
-from consent_service.events.kafka import SEND_TIMEOUT_S, Publisher, PublishingFailed
-from consent_service.events.messages import Message
+from consent_service.domain.partitions import SHARD_GROUPS, group_of, shards_of
+from consent_service.events.filling import Filling
+from consent_service.events.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
+from consent_service.events.lane import Lane, Told
+from consent_service.events.making import TopicMaker
+from consent_service.events.telling import Telling
+from consent_service.events.topics import topics_of
+from consent_service.events.trouble import Trouble
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
-from consent_service.storage.outbox import (
-    EventReader,
-    Located,
-    Pointer,
-    delete_pointers,
-    read_pointers,
-    read_statistics,
-)
+from consent_service.storage.outbox import EventReader, Pointer, delete_pointers, read_pointers
 from consent_service.storage.relay_leases import give_back_leases, take_leases
+from consent_service.storage.relaying import Backlog, read_backlog, read_ledger_id, read_topic_prefixes
 
 _log = logging.getLogger(__name__)
 
-#: A dead relay's groups are free after this. Longer than sending may take, with time to renew in between.
-LEASE_S = 9.0
-_RENEW_AFTER_S = 2.0
+#: A dead relay's groups are free after this, and taken within the second.
+LEASE_S = 7.0
+_RENEW_AFTER_S = 1.0
 #: The holder stops this much earlier than the database would let others in.
 _LEASE_MARGIN_S = 1.0
+#: How often each lane speaks on its partitions, and the outbox is counted.
+HEARTBEAT_S = 5.0
+#: Kafka forgets a name that has claimed nothing for a week, and with it whom to refuse.
+_CLAIM_AGAIN_S = 24 * 60 * 60.0
 
 #: After a batch the relay lets more gather, longer the fuller the batch was: a message alone costs the broker as much
 #: as twenty together. At a few hundred a second nobody notices, and at thousands it carries them.
@@ -46,40 +50,69 @@ _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
 _RETRY_S = 0.1
 _RETRY_S_MAX = 2.0
-_COUNT_EVERY_S = 5.0
 _STOP_S = 2.0
 
 
+class _Work:
+    """A lane, what it does at the moment, and how it fares."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.task: asyncio.Task[list[Pointer]] | None = None
+        self.heartbeat_due = True
+        self.failures = 0
+        self.retry_at = float("-inf")
+
+    @property
+    def is_idle(self) -> bool:
+        return self.task is None
+
+
 class Relay:
-    """Publishes what others stage. `holder` names this relay among all that run; no two may share one."""
+    """Publishes what others stage. `holder` names this relay among all that run; no two may share one.
+
+    `kafka` makes the producers that claim a name, and topics.
+    """
 
     def __init__(
         self,
         database: Database,
-        publisher: Publisher,
+        kafka: Kafka,
         metrics: Metrics,
         *,
         holder: str,
         batch_rows_max: int = 500,
     ) -> None:
         self._database = database
-        self._publisher = publisher
+        self._kafka = kafka
+        self._maker = TopicMaker(
+            database,
+            kafka,
+            holder=holder,
+            lease_s=LEASE_S,
+            others_stop_s=_RENEW_AFTER_S + _LEASE_MARGIN_S,
+        )
         self._metrics = metrics
         self._holder = holder
         self._batch_rows_max = batch_rows_max
         self._events = EventReader()
+        self._filling = Filling(database, self._events)
+        self._trouble = Trouble(metrics)
         self._wake = asyncio.Event()
-        self._shards: tuple[int, ...] = ()
+        self._works: dict[int, _Work] = {}
+        self._published: list[Pointer] = []
         self._read_upto = -1
-        self._held_until = self._renew_at = self._count_at = float("-inf")
-        self._failures = 0
-        self._failing_since = 0.0
-        self._unreadable: set[int] = set()
+        self._held_until = self._renew_at = self._look_at = float("-inf")
+        self._names = ""
+        self._topics: tuple[str, ...] = ()
+        self._topics_made: tuple[str, ...] | None = None
+        self._backlog: Backlog | None = None
+        self._telling = Telling()
 
     @property
     def failing(self) -> bool:
-        """Whether the last try did not get through: Kafka or the database is away (R25)."""
-        return self._failures > 0
+        """Whether something did not get through and was not made good since: Kafka or the database is away (R25)."""
+        return self._trouble.is_on
 
     def wake(self) -> None:
         """Something was committed: look at once. Called on the relay's own event loop, as often as liked."""
@@ -99,7 +132,7 @@ class Relay:
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
-            await self._publisher.close()
+            await self._drop_all()
             await self._let_go()
         if not working.cancelled():
             working.result()
@@ -109,135 +142,211 @@ class Relay:
         idle_s = _POLL_BUSY_S
         while True:
             stopping = stop.is_set()
-            if stopping and self._failures:
+            if stopping and self.failing:
                 return
             self._wake.clear()
             try:
-                done = await self._round()
+                begun = await self._round()
             except Exception as error:  # noqa: BLE001  whatever it is, the rows are still there: try again
                 if stopping:
                     return
-                await self._after_failure(error, stop)
+                await self._wait_after(error, stop)
                 continue
-            self._after_success()
-            if stopping and not done:
+            busy = any(not work.is_idle for work in self._works.values())
+            if stopping and not begun and not busy and not self._published:
                 return
-            if stopping or done == self._batch_rows_max:
+            if begun == self._batch_rows_max:
                 continue
-            await asyncio.sleep(min(done * _GATHER_S_A_ROW, _GATHER_S_MAX))
-            idle_s = _POLL_BUSY_S if done else min(idle_s * 2, _POLL_IDLE_S)
+            if not stopping:
+                await asyncio.sleep(min(begun * _GATHER_S_A_ROW, _GATHER_S_MAX))
+            idle_s = _POLL_BUSY_S if begun else min(idle_s * 2, _POLL_IDLE_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(idle_s):
                     await self._wake.wait()
 
     async def _round(self) -> int:
-        """One batch from the outbox to Kafka. Returns how many rows are done; raises what prevented it."""
+        """See what was finished, and begin what can be begun. Returns how many rows are under way by this round."""
+        self._finish()
         async with self._database.session() as connection:
             await self._keep_leases(connection)
-            await self._count(connection)
-            shards = [shard for shard in self._shards if shard > self._read_upto] or self._shards
-            pointers = await read_pointers(connection, shards, self._batch_rows_max) if shards else []
-            # A full batch may hold a few shards only: the others come first next time.
-            self._read_upto = pointers[-1].shard if len(pointers) == self._batch_rows_max else -1
-            if not pointers:
+            await self._delete(connection)
+            await self._look_around(connection)
+        if self._topics_made != self._topics:
+            if not await self._maker.make(self._topics, self._drop_all):
+                self._renew_at = float("-inf")
                 return 0
-            messages = self._encode(pointers, await self._events.read(connection, pointers))
-            if not messages:
-                return 0
-            return await self._publish(connection, messages)
+            self._topics_made = self._topics
+        self._speak()
+        async with self._database.session() as connection:
+            told = await self._read(connection)
+        for group, rows in told.items():
+            self._begin(self._works[group], self._publish(self._works[group].lane, rows))
+        self._trouble.over_for(self)
+        return sum(map(len, told.values()))
 
-    async def _publish(self, connection: Connection, messages: Sequence[tuple[Pointer, Message]]) -> int:
-        await self._publisher.prepare({message.topic for _, message in messages})
+    def _begin(self, work: _Work, doing: Coroutine[Any, Any, list[Pointer]]) -> None:
+        work.task = asyncio.create_task(doing)
+        work.task.add_done_callback(lambda _: self._wake.set())
+
+    def _finish(self) -> None:
+        """Take the results of lanes that are done."""
+        for work in self._works.values():
+            if work.task is None or not work.task.done():
+                continue
+            task, work.task = work.task, None
+            error = task.exception()
+            if error is None:
+                self._published += task.result()
+                work.failures = 0
+                self._trouble.over_for(work)
+            else:
+                work.failures += 1
+                work.retry_at = asyncio.get_running_loop().time() + _delay_s(work.failures)
+                # Whoever took the group over is why, or nobody: the leases tell.
+                self._renew_at = float("-inf")
+                if isinstance(error, TopicsMissing):
+                    self._topics_made = None
+                self._trouble.begin_for(work, error)
+
+    async def _delete(self, connection: Connection) -> None:
+        """What Kafka has leaves the outbox before more is read of the same lanes."""
+        if self._published:
+            await delete_pointers(connection, self._published)
+            for pointer in self._published:
+                self._metrics.published.labels(pointer.kind).inc()
+            self._published.clear()
+
+    async def _read(self, connection: Connection) -> dict[int, list[Told]]:
+        """The next rows of the lanes that may publish, by group."""
+        ready = [
+            group
+            for group, work in self._works.items()
+            if work.is_idle and work.lane.may_publish(self._topics)
+        ]
+        shards = sorted(shard for group in ready for shard in shards_of(group))
+        wanted = [shard for shard in shards if shard > self._read_upto] or shards
+        pointers = await read_pointers(connection, wanted, self._batch_rows_max) if wanted else []
+        # A full batch may hold a few shards only: the others come first next time.
+        self._read_upto = pointers[-1].shard if len(pointers) == self._batch_rows_max else -1
+        if not pointers:
+            return {}
+        located = await self._events.read(connection, pointers)
+        told: dict[int, list[Told]] = {}
+        for one in self._telling.tell(pointers, located):
+            told.setdefault(group_of(one.pointer.shard), []).append(one)
+        return told
+
+    async def _publish(self, lane: Lane, told: Sequence[Told]) -> list[Pointer]:
+        topics = {message.topic for one in told for message in one.messages}
+        if not lane.may_write(topics):
+            # A controller that is new brings topics of its own.
+            self._look_at = float("-inf")
+            return []
         if asyncio.get_running_loop().time() + SEND_TIMEOUT_S > self._held_until:
             self._renew_at = float("-inf")
-            return 0
-        sent = await self._publisher.send([message for _, message in messages])
-        done = [messages[place][0] for place in sent.acknowledged]
-        for pointer in done:
-            self._metrics.published.labels(pointer.kind).inc()
-        if done:
-            await delete_pointers(connection, done)
-        if sent.failure is not None:
-            raise PublishingFailed("not every message was acknowledged") from sent.failure
-        return len(done)
+            return []
+        published = await lane.publish(told)
+        if published.failure is not None:
+            self._published += published.pointers
+            raise PublishingFailed("not every message was acknowledged") from published.failure
+        return published.pointers
 
-    def _encode(
-        self, pointers: Sequence[Pointer], located: dict[Pointer, Located]
-    ) -> list[tuple[Pointer, Message]]:
-        """The messages in order. Where one cannot be made its subject or purpose waits; none is skipped."""
-        messages: list[tuple[Pointer, Message]] = []
-        blocked: set[tuple[object, ...]] = set()
-        for pointer in pointers:
-            lane = (pointer.kind, pointer.controller, pointer.subject_id, pointer.purpose)
-            if lane in blocked:
+    def _speak(self) -> None:
+        """Heartbeats where they are due, claims where there is none, and what a deleted topic lacks."""
+        assert self._backlog is not None
+        now = asyncio.get_running_loop().time()
+        for work in self._works.values():
+            lane = work.lane
+            if not work.is_idle or now < work.retry_at:
                 continue
-            found = located.get(pointer)
-            if found is None:
-                blocked.add(lane)
-                self._tell_unreadable(pointer)
-                continue
-            messages.append((pointer, encode(found.event, found.topic_prefix, pointer.traceparent)))
-        return messages
+            if lane.is_claimed and now - lane.claimed_at > _CLAIM_AGAIN_S:
+                self._begin(work, _giving_up(lane))
+            elif work.heartbeat_due or lane.lacks is None or not lane.may_write(self._topics):
+                work.heartbeat_due = False
+                self._begin(work, self._say(lane, self._backlog))
+            elif lane.lacks:
+                self._begin(work, self._filling.fill(lane))
 
-    def _tell_unreadable(self, pointer: Pointer) -> None:
-        if pointer.position not in self._unreadable:
-            self._unreadable.add(pointer.position)
-            _log.error(
-                "an event cannot be read; what follows it waits",
-                extra={"controller": pointer.controller, "position": pointer.position},
-            )
+    async def _say(self, lane: Lane, backlog: Backlog) -> list[Pointer]:
+        await lane.speak(self._topics, _heartbeat(lane.group, backlog))
+        await self._filling.compare(lane, backlog.ledger_epoch)
+        return []
 
     async def _keep_leases(self, connection: Connection) -> None:
         """Renew in time, take what is free. Our clock is read before the database's, so ours ends first."""
         now = asyncio.get_running_loop().time()
         if now < self._renew_at:
             return
-        groups = await take_leases(connection, self._holder, LEASE_S)
+        if not self._names:
+            self._names = f"consent-relay-{await read_ledger_id(connection)}-"
+        busy = {group for group, work in self._works.items() if not work.is_idle}
+        groups = await take_leases(connection, self._holder, LEASE_S, busy=busy)
         self._held_until = now + LEASE_S - _LEASE_MARGIN_S
         self._renew_at = now + _RENEW_AFTER_S
-        shards = tuple(sorted(shard for group in groups for shard in shards_of(group)))
-        if shards != self._shards:
-            self._shards = shards
-            _log.info("groups of shards to publish", extra={"count": len(groups)})
-
-    async def _count(self, connection: Connection) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._count_at:
+        if set(groups) == self._works.keys():
             return
-        statistics = await read_statistics(connection)
-        self._metrics.outbox_rows.set(statistics.rows)
-        self._metrics.outbox_oldest_seconds.set(statistics.oldest_age.total_seconds())
-        self._count_at = now + _COUNT_EVERY_S
+        for group in self._works.keys() - groups:
+            await self._drop(group)
+        for group in groups:
+            if group not in self._works:
+                self._works[group] = _Work(Lane(group, self._kafka.claiming(f"{self._names}{group}")))
+        _log.info("groups of shards to publish", extra={"count": len(groups)})
 
-    async def _after_failure(self, error: Exception, stop: asyncio.Event) -> None:
-        """One line for each time of trouble, however often it is tried; waking does not shorten the wait."""
-        self._metrics.publish_failures.inc()
-        self._failures += 1
-        if self._failures == 1:
-            self._failing_since = asyncio.get_running_loop().time()
-            cause = error.__cause__ or error
-            if isinstance(error, (PublishingFailed, Unavailable)):
-                _log.warning("publishing stands still", extra={"error": type(cause).__name__})
-            else:
-                _log.error("publishing stands still", exc_info=error)
-        delay_s = min(_RETRY_S * 2 ** min(self._failures - 1, 10), _RETRY_S_MAX)
-        # Spread, so that several relays do not come back at the same moment.
+    async def _look_around(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at:
+            return
+        self._backlog = await read_backlog(connection, SHARD_GROUPS)
+        prefixes = await read_topic_prefixes(connection)
+        self._topics = tuple(topic for prefix in prefixes for topic in topics_of(prefix))
+        self._metrics.outbox_rows.set(self._backlog.rows)
+        self._metrics.outbox_oldest_seconds.set(self._backlog.oldest_age.total_seconds())
+        for work in self._works.values():
+            work.heartbeat_due = True
+        self._look_at = now + HEARTBEAT_S
+
+    async def _drop_all(self) -> None:
+        await asyncio.gather(*(self._drop(group) for group in list(self._works)))
+
+    async def _drop(self, group: int) -> None:
+        """End a lane, with whatever it has under way: the group is another's, or nobody's."""
+        work = self._works.pop(group)
+        if work.task is not None:
+            work.task.cancel()
+            await asyncio.wait({work.task})
+        self._trouble.over_for(work)
+        await work.lane.discard()
+
+    async def _wait_after(self, error: Exception, stop: asyncio.Event) -> None:
+        """Waking does not shorten the wait."""
+        self._trouble.begin_for(self, error)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay_s * random.uniform(0.5, 1.0)):  # noqa: S311
+            async with asyncio.timeout(_delay_s(self._trouble.tries)):
                 await stop.wait()
-
-    def _after_success(self) -> None:
-        if self._failures:
-            seconds = asyncio.get_running_loop().time() - self._failing_since
-            _log.info(
-                "publishing goes on", extra={"attempt": self._failures + 1, "seconds": round(seconds, 1)}
-            )
-            self._failures = 0
 
     async def _let_go(self) -> None:
         """Give the leases back. Where that fails they expire."""
-        self._shards = ()
         self._renew_at = float("-inf")
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_STOP_S), self._database.session() as connection:
                 await give_back_leases(connection, self._holder)
+
+
+async def _giving_up(lane: Lane) -> list[Pointer]:
+    await lane.discard()
+    return []
+
+
+def _heartbeat(group: int, backlog: Backlog) -> Heartbeat:
+    return Heartbeat(
+        shard_group=group,
+        at=backlog.at,
+        oldest_unpublished=backlog.oldest.get(group, backlog.oldest_age * 0),
+        ledger_epoch=backlog.ledger_epoch,
+    )
+
+
+def _delay_s(failures: int) -> float:
+    """Longer with every failure; spread, so that several relays do not come back at the same moment."""
+    longest: float = min(_RETRY_S * 2 ** min(failures - 1, 10), _RETRY_S_MAX)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -37,12 +36,6 @@ class Pointer(msgspec.Struct, frozen=True):
     sequence: int
     shard: int
     traceparent: str | None
-
-
-class OutboxStatistics(msgspec.Struct, frozen=True):
-    rows: int
-    oldest_age: timedelta
-    """Zero where there is no row."""
 
 
 _POINTERS = """
@@ -75,19 +68,6 @@ async def delete_pointers(connection: Connection, pointers: Sequence[Pointer]) -
     await connection.execute(
         _DELETE, [pointer.subject_id for pointer in pointers], [pointer.position for pointer in pointers]
     )
-
-
-_STATISTICS = """
-select count(*), coalesce(greatest(clock_timestamp() - min(staged_at), interval '0'), interval '0')
-from outbox
-"""
-
-
-async def read_statistics(connection: Connection) -> OutboxStatistics:
-    """How much waits, and for how long the oldest row has."""
-    row = await connection.fetchrow(_STATISTICS)
-    assert row is not None
-    return OutboxStatistics(rows=row[0], oldest_age=row[1])
 
 
 class Located(msgspec.Struct, frozen=True):

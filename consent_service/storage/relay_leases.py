@@ -2,31 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import msgspec
+
 from consent_service.storage.database import Connection
+
+#: Every relay takes these locks first and in this order, so they take turns.
+_LOCK = """
+select shard_group, holder, expires_at is null or expires_at < clock_timestamp() as is_free
+from relay_leases
+order by shard_group
+for update
+"""
+
+_ATTEND = """
+insert into relay_members (holder, expires_at) values ($1, clock_timestamp() + $2 * interval '1 second')
+on conflict (holder) do update set expires_at = excluded.expires_at
+"""
+
+_BURY = "delete from relay_members where expires_at < clock_timestamp()"
+_ALIVE = "select count(*) from relay_members"
 
 _TAKE = """
 update relay_leases
 set holder = $1,
     epoch = epoch + case when holder = $1 then 0 else 1 end,
     expires_at = clock_timestamp() + $2 * interval '1 second'
-where shard_group in (
-    select shard_group
-    from relay_leases
-    where holder = $1 or holder is null or expires_at is null or expires_at < clock_timestamp()
-    order by shard_group
-    for update)
-returning shard_group
+where shard_group = any ($3::smallint[])
 """
 
+_FREE = "update relay_leases set holder = null, expires_at = null where shard_group = any ($1::smallint[])"
 
-async def take_leases(connection: Connection, holder: str, lease_s: float) -> list[int]:
-    """Renew the holder's own groups, take those that are free or expired. Returns all it holds, ascending.
 
+class _Lease(msgspec.Struct, frozen=True):
+    shard_group: int
+    holder: str | None
+    is_free: bool
+
+
+async def take_leases(
+    connection: Connection, holder: str, lease_s: float, *, busy: Collection[int] = ()
+) -> list[int]:
+    """Say that the holder is alive, and take its fair share of the groups. Returns all it holds, ascending.
+
+    A relay holds as many groups as there are groups for each that is alive, rounded up. What it holds above that it
+    gives back, but never a group that is `busy`: what is under way belongs to the holder.
     Durable, whatever the connection's setting: a lease that the server forgot would soon have two holders.
     """
     async with connection.transaction():
         await connection.execute("set local synchronous_commit = on")
-        return sorted(row[0] for row in await connection.fetch(_TAKE, holder, lease_s))
+        leases = [_Lease(*row) for row in await connection.fetch(_LOCK)]
+        await connection.execute(_ATTEND, holder, lease_s)
+        await connection.execute(_BURY)
+        share = -(-len(leases) // await connection.fetchval(_ALIVE))
+        own, given_back = _divide(leases, holder, share, busy)
+        if given_back:
+            await connection.execute(_FREE, given_back)
+        await connection.execute(_TAKE, holder, lease_s, own)
+    return own
+
+
+def _divide(
+    leases: list[_Lease], holder: str, share: int, busy: Collection[int]
+) -> tuple[list[int], list[int]]:
+    """What the holder has from now on, and what it gives back."""
+    held = [lease.shard_group for lease in leases if lease.holder == holder]
+    # Those that are busy are kept first.
+    held.sort(key=lambda group: (group not in busy, group))
+    kept = [group for place, group in enumerate(held) if place < share or group in busy]
+    free = [lease.shard_group for lease in leases if lease.is_free and lease.holder != holder]
+    own = kept + free[: max(0, share - len(kept))]
+    return sorted(own), sorted(set(held) - set(own))
+
+
+_SEIZE = """
+update relay_leases
+set holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2 * interval '1 second'
+"""
+
+
+async def seize_leases(connection: Connection, holder: str, lease_s: float) -> None:
+    """Take every group, whoever holds it: they find out when they renew."""
+    async with connection.transaction():
+        await connection.execute("set local synchronous_commit = on")
+        await connection.fetch(_LOCK)
+        await connection.execute(_SEIZE, holder, lease_s)
+
+
+async def held_leases(connection: Connection, holder: str) -> int:
+    """How many groups are the holder's."""
+    held: int = await connection.fetchval("select count(*) from relay_leases where holder = $1", holder)
+    return held
 
 
 _GIVE_BACK = """
@@ -39,4 +106,6 @@ where shard_group in (
 
 async def give_back_leases(connection: Connection, holder: str) -> None:
     """Free the holder's groups at once, for whoever asks next."""
-    await connection.execute(_GIVE_BACK, holder)
+    async with connection.transaction():
+        await connection.execute(_GIVE_BACK, holder)
+        await connection.execute("delete from relay_members where holder = $1", holder)

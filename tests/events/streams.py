@@ -20,7 +20,7 @@ from consent_service.domain.purposes import PurposeVersion
 from consent_service.domain.records import Record
 from consent_service.domain.values import Channel, Command, Reason, Status
 from consent_service.events.heartbeats import is_heartbeat
-from consent_service.events.kafka import Publisher
+from consent_service.events.kafka import Kafka, Publisher
 from consent_service.events.relay import Relay
 from consent_service.metrics import Metrics
 from consent_service.storage.catalogue import add_controller, add_versions
@@ -32,6 +32,7 @@ from tests.databases import TestDatabase
 from tests.ledger_rows import insert_record
 
 PATIENCE_S = 20.0
+_PERSON = "insert into subjects values ($1, $2, $3, now()) on conflict do nothing"
 _prefixes = itertools.count(1)
 
 
@@ -105,6 +106,7 @@ class Stream:
         self.bootstrap = bootstrap
         self.prefix = f"{database.name.replace('_', '-')}.{next(_prefixes)}"
         self.changes = self.prefix + ".changes.v1"
+        self.state = self.prefix + ".state.v1"
         self.purposes = self.prefix + ".purposes.v1"
         self.metrics = Metrics()
 
@@ -139,7 +141,11 @@ class Stream:
             )
             for record in records
         ]
+        persons = {record.subject_id: record.controller for record in records}
         async with self.written() as connection:
+            for subject_id, controller in persons.items():
+                shard = shard_of(subject_hash(subject_id))
+                await connection.execute(_PERSON, controller, subject_id, shard)
             await append(connection, rows, [], now=clock.now())
 
     async def append_only(self, records: Sequence[Record]) -> None:
@@ -175,13 +181,16 @@ class Stream:
         """A relay that runs until the block ends, and then stops within `patience_s`."""
         stop = asyncio.Event()
         async with opened(self.database, "consent_relay") as pool:
-            relay = Relay(pool, Publisher(self.bootstrap), self.metrics, holder=holder, **options)
+            relay = Relay(pool, Kafka(self.bootstrap), self.metrics, holder=holder, **options)
             running = asyncio.create_task(relay.run(stop))
             try:
                 yield relay
             finally:
                 stop.set()
                 await asyncio.wait_for(running, patience_s)
+
+    def publisher(self, fence: str) -> Publisher:
+        return Publisher(self.bootstrap, fence=fence)
 
     async def messages(self, topic: str) -> list[Any]:
         """Everything but heartbeats that lies in the topic now, partition by partition, in order."""

@@ -1,0 +1,45 @@
+"""Topics as the broker keeps them: which are missing, and making them (R28)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of
+
+
+@asynccontextmanager
+async def administering(bootstrap: str) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="consent-administration")
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def missing_topics(admin: Any, topics: Collection[str]) -> list[str]:
+    """Asking for all of them by no name never lets a broker make one by itself."""
+    return sorted(set(topics) - set(await admin.list_topics()))
+
+
+async def make_topics(admin: Any, topics: Collection[str], replication: int) -> None:
+    """Make them with the service's settings. Raises the KafkaError of the first that was not made.
+
+    Another relay may have made one just now.
+    """
+    answer = await admin.create_topics([_new_topic(topic, replication) for topic in topics])
+    for topic, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error(topic)
+
+
+def _new_topic(topic: str, replication: int) -> Any:
+    kind = kind_of(topic)
+    settings = {**SETTINGS[kind], "min.insync.replicas": str(max(1, replication - 1))}
+    return NewTopic(topic, PARTITIONS[kind], replication, topic_configs=settings)

@@ -1,0 +1,84 @@
+"""What a relay must know beside its rows: how far behind each group is, which topics there are, what they hold.
+
+As role consent_relay (R30, R31).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from consent_service.storage.database import Connection
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What waited in the outbox at one moment of the database's clock.
+
+    `oldest` holds, for each group of shards in which something waits, how long its oldest row has.
+    """
+
+    at: datetime
+    ledger_epoch: int
+    rows: int
+    oldest: dict[int, timedelta]
+
+    @property
+    def oldest_age(self) -> timedelta:
+        """Zero where nothing waits."""
+        return max(self.oldest.values(), default=timedelta())
+
+
+_NOW = "select clock_timestamp(), (select max(epoch) from ledger_epoch)"
+_BACKLOG = "select shard % $1, count(*), min(staged_at) from outbox group by 1"
+
+
+async def read_backlog(connection: Connection, groups: int) -> Backlog:
+    """The moment is taken first: what is staged later does not count as published."""
+    row = await connection.fetchrow(_NOW)
+    assert row is not None
+    at, epoch = row
+    waiting = await connection.fetch(_BACKLOG, groups)
+    return Backlog(
+        at=at,
+        ledger_epoch=epoch,
+        rows=sum(count for _, count, _ in waiting),
+        oldest={group: max(at - staged_at, timedelta()) for group, _, staged_at in waiting},
+    )
+
+
+async def read_ledger_id(connection: Connection) -> UUID:
+    """Which ledger this is, among all that publish to one Kafka."""
+    ledger_id: UUID = await connection.fetchval("select ledger_id from ledger_identity")
+    return ledger_id
+
+
+async def read_topic_prefixes(connection: Connection) -> list[str]:
+    rows = await connection.fetch("select distinct topic_prefix from controllers order by 1")
+    return [row[0] for row in rows]
+
+
+class Filled(msgspec.Struct, frozen=True):
+    """In which of its lives, and under which ledger epoch, a topic was given everything."""
+
+    topic_id: UUID
+    ledger_epoch: int
+
+
+async def read_filled(connection: Connection) -> dict[tuple[str, int], Filled]:
+    """By topic and group of shards."""
+    rows = await connection.fetch("select topic, shard_group, topic_id, ledger_epoch from filled_topics")
+    return {(row[0], row[1]): Filled(row[2], row[3]) for row in rows}
+
+
+_FILLED = """
+insert into filled_topics (topic, shard_group, topic_id, ledger_epoch) values ($1, $2, $3, $4)
+on conflict (topic, shard_group) do update
+set topic_id = excluded.topic_id, ledger_epoch = excluded.ledger_epoch, filled_at = clock_timestamp()
+"""
+
+
+async def put_filled(connection: Connection, topic: str, shard_group: int, filled: Filled) -> None:
+    """Remember that this topic has everything of the group, or will get it from the outbox."""
+    await connection.execute(_FILLED, topic, shard_group, filled.topic_id, filled.ledger_epoch)

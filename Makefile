@@ -3,8 +3,10 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 BIN := $(VENV)/bin
-# The contract as it was agreed, for `buf breaking`; a branch, tag or commit.
-BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main)
+# The contract as it was agreed, for `buf breaking`: the last release, before the first one main; or name a branch, tag
+# or commit.
+BASE ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null \
+	|| git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main)
 INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all:
 
 # Kafka's jars are fetched and prepared ahead, unless a broker of your own is named.
@@ -44,8 +46,9 @@ check: $(VENV)/.development ## format, lint, strict types, import rules, the Kaf
 bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
 	@exec $(PYTHON) -m benchmarks $(ARGS)
 
-proto: $(VENV)/.development ## generate the Python code of the Kafka contract
+proto: $(VENV)/.development ## generate what comes from the Kafka contract: Python code, docs/asyncapi.yaml
 	$(BIN)/buf generate
+	$(PYTHON) -m tests.contracts.asyncapi
 
 # The service's own lock comes first; the other two hold the same versions and add to them.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -58,7 +61,7 @@ lock: $(VENV)/.development ## write the lock files anew: Python packages and Kaf
 	$(PYTHON) -m consent_service.embedded.lock_jars
 
 clean: ## remove what make installed and what the tools left behind; data folders are kept
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist tests/contracts/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: made last, so that an installation that was cut short is done again.

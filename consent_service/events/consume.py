@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Reason
-from consent_service.events.encode import CHANGED, STATE
+from consent_service.events.encode import CHANGED, STATE, state_event_id
 from consent_service.events.messages import (
     SOURCE,
     KafkaRecord,
@@ -76,6 +76,7 @@ def read_state(record: KafkaRecord) -> ConsentState | None:
         state = _state(message)
     except (DecodeError, ValueError) as error:
         raise NotUnderstood("the value is no consent.v1.ConsentState") from error
+    expect("ce_id", headers.get("ce_id"), state_event_id(state))
     expect("ce_source", headers.get("ce_source"), SOURCE + state.controller)
     pair = message.subject_id + (f"/{state.purpose}" if state.purpose is not None else "")
     if record.key != f"{state.controller}/{pair}".encode():

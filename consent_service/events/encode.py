@@ -59,15 +59,22 @@ def _encode_change(change: ConsentChange, topic_prefix: str, traceparent: str | 
 
 def encode_state(state: ConsentState, topic_prefix: str) -> Message:
     """What stands, for the compacted topic: headers are few, since what is compacted is read by the million (R27)."""
-    pair = str(state.subject_id) if state.purpose is None else f"{state.subject_id}/{state.purpose}"
-    event_id = state.record_id or f"{pair}/{state.ledger_epoch}"
     return Message(
         topic=state_topic(topic_prefix),
-        key=f"{state.controller}/{pair}".encode(),
+        key=f"{state.controller}/{_pair(state)}".encode(),
         value=_state(state).SerializeToString(deterministic=True),
-        headers=envelope(event_id=f"{event_id}/state", event_type=STATE, controller=state.controller),
+        headers=envelope(event_id=state_event_id(state), event_type=STATE, controller=state.controller),
         hashed=subject_hash(state.subject_id),
     )
+
+
+def state_event_id(state: ConsentState) -> str:
+    """Of the record that led to the state; without one, of the pair in its ledger epoch."""
+    return f"{state.record_id or f'{_pair(state)}/{state.ledger_epoch}'}/state"
+
+
+def _pair(state: ConsentState) -> str:
+    return str(state.subject_id) if state.purpose is None else f"{state.subject_id}/{state.purpose}"
 
 
 def _encode_purpose(event: PurposePublished, topic_prefix: str, traceparent: str | None) -> Message:

@@ -12,11 +12,13 @@ from google.protobuf.message import DecodeError
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.events.messages import (
+    SOURCE,
     Header,
     KafkaRecord,
     NotUnderstood,
     check_envelope,
     envelope,
+    expect,
     from_stamp,
     headers_of,
     to_stamp,
@@ -44,11 +46,10 @@ def encode_heartbeat(heartbeat: Heartbeat) -> tuple[bytes, bytes, tuple[Header, 
         oldest_unpublished=oldest,
         ledger_epoch=heartbeat.ledger_epoch,
     )
-    event_id = f"heartbeat/{heartbeat.shard_group}/{heartbeat.at:%Y%m%dT%H%M%S.%fZ}"
     return (
         heartbeat_key(heartbeat.shard_group),
         message.SerializeToString(deterministic=True),
-        envelope(event_id=event_id, event_type=HEARTBEAT, controller=_SPEAKER),
+        envelope(event_id=_event_id(heartbeat), event_type=HEARTBEAT, controller=_SPEAKER),
     )
 
 
@@ -57,16 +58,30 @@ def is_heartbeat(record: KafkaRecord) -> bool:
 
 
 def read_heartbeat(record: KafkaRecord) -> Heartbeat:
-    """Decode one heartbeat. Raises NotUnderstood."""
-    check_envelope(headers_of(record), HEARTBEAT)
+    """Decode and check one heartbeat. Raises NotUnderstood."""
+    headers = headers_of(record)
+    check_envelope(headers, HEARTBEAT)
+    if record.value is None:
+        raise NotUnderstood("the message has no value")
     message = pb.Heartbeat()
     try:
-        message.ParseFromString(record.value or b"")
-    except DecodeError as error:
+        message.ParseFromString(record.value)
+        heartbeat = Heartbeat(
+            shard_group=message.shard_group,
+            at=from_stamp(message.at),
+            oldest_unpublished=message.oldest_unpublished.ToTimedelta(),
+            ledger_epoch=message.ledger_epoch,
+        )
+    except (DecodeError, ValueError, OverflowError) as error:
         raise NotUnderstood("the value is no consent.v1.Heartbeat") from error
-    return Heartbeat(
-        shard_group=message.shard_group,
-        at=from_stamp(message.at),
-        oldest_unpublished=message.oldest_unpublished.ToTimedelta(),
-        ledger_epoch=message.ledger_epoch,
-    )
+    if message.shard_groups != SHARD_GROUPS:
+        raise NotUnderstood(f"the shards are in other groups than the {SHARD_GROUPS} known here")
+    expect("ce_id", headers.get("ce_id"), _event_id(heartbeat))
+    expect("ce_source", headers.get("ce_source"), SOURCE + _SPEAKER)
+    if record.key != heartbeat_key(heartbeat.shard_group):
+        raise NotUnderstood("the key does not name the group that speaks")
+    return heartbeat
+
+
+def _event_id(heartbeat: Heartbeat) -> str:
+    return f"heartbeat/{heartbeat.shard_group}/{heartbeat.at:%Y%m%dT%H%M%S.%fZ}"

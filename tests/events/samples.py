@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from consent_service.domain.changes import ConsentChange, PurposePublished, published
+from consent_service.domain.changes import (
+    ConsentChange,
+    ConsentState,
+    Heartbeat,
+    IdentifierChanged,
+    PurposePublished,
+    RenewalDue,
+    published,
+)
 from consent_service.domain.purposes import Recipient
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Cause, Command, Reason, Status
@@ -15,6 +24,9 @@ from tests.builders import a_purpose, a_version, day
 
 ANNA = UUID("0198f3a2-7c11-7000-8000-00000000a11a")
 RECORD = UUID("0198f3a2-7c12-7000-8000-000000000001")
+BERIT = UUID("0198f3a2-7c11-7000-8000-00000000be17")
+NOTICE = UUID("0198f3a2-7c13-7000-8000-000000000001")
+IDENTIFIER = UUID("0198f3a2-7c14-7000-8000-000000000001")
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -71,8 +83,102 @@ def a_published_purpose() -> PurposePublished:
     return published(a_purpose(first, msgspec.structs.replace(second, published_at=day(30))), ledger_epoch=1)
 
 
+def a_state(**fields: Any) -> ConsentState:
+    """What Anna's grant of version 1 of Ansettr's newsletter led to."""
+    return ConsentState(
+        **{
+            "controller": "ansettr",
+            "subject_id": ANNA,
+            "purpose": "nyhetsbrev",
+            "sequence": 1,
+            "record_id": RECORD,
+            "status": Status.GIVEN,
+            "allowed": True,
+            "reason": Reason.GIVEN,
+            "until": None,
+            "standing_version": 1,
+            "legal_bases": (Basis.CONSENT,),
+            "preferences": None,
+            "recorded_at": day(1),
+            "effective_at": day(1),
+            "ledger_epoch": 1,
+            **fields,
+        }
+    )
+
+
+def a_lost_state() -> ConsentState:
+    """What Kafka held of a record that a restored ledger does not know: nothing stands."""
+    return a_state(
+        sequence=0,
+        status=Status.UNKNOWN,
+        allowed=False,
+        reason=Reason.NO_RECORD,
+        **dict.fromkeys(("record_id", "standing_version", "recorded_at", "effective_at")),
+        ledger_epoch=2,
+    )
+
+
+def a_merged_person() -> ConsentState:
+    """Of the person as a whole: Anna is Berit now; nothing stands under Anna's id, nothing is allowed (R29)."""
+    return a_state(
+        purpose=None,
+        sequence=7,
+        status=None,
+        allowed=False,
+        reason=Reason.NO_RECORD,
+        standing_version=None,
+        legal_bases=(),
+        merged_into=BERIT,
+    )
+
+
+def a_heartbeat(**fields: Any) -> Heartbeat:
+    """Of group 3, whose oldest event waits for a second and a half."""
+    return Heartbeat(
+        **{
+            "shard_group": 3,
+            "at": day(1.000001),
+            "oldest_unpublished": timedelta(seconds=1, microseconds=500_001),
+            "ledger_epoch": 1,
+            **fields,
+        }
+    )
+
+
+def a_renewal_due() -> RenewalDue:
+    return RenewalDue(
+        notice_id=NOTICE,
+        controller="ansettr",
+        subject_id=ANNA,
+        purpose="nyhetsbrev",
+        version=1,
+        until=day(1097),
+        noticed_at=day(1067),
+    )
+
+
+def an_identifier_changed(**fields: Any) -> IdentifierChanged:
+    """Anna's e-mail address was linked."""
+    return IdentifierChanged(
+        **{
+            "notice_id": NOTICE,
+            "controller": "ansettr",
+            "subject_id": ANNA,
+            "identifier_id": IDENTIFIER,
+            "type": "email",
+            "linked": True,
+            "noticed_at": day(2),
+            **fields,
+        }
+    )
+
+
+#: Everything that the service writes to Kafka.
+Event = ConsentChange | PurposePublished | ConsentState | Heartbeat | RenewalDue | IdentifierChanged
+
 #: Name, event, traceparent. A case is never changed, since what was published once must be read for ever.
-GOLDEN: tuple[tuple[str, ConsentChange | PurposePublished, str | None], ...] = (
+GOLDEN: tuple[tuple[str, Event, str | None], ...] = (
     ("a first grant", a_change(), None),
     (
         "a renewal with everything it can carry",
@@ -135,4 +241,37 @@ GOLDEN: tuple[tuple[str, ConsentChange | PurposePublished, str | None], ...] = (
         None,
     ),
     ("a purpose with a version to come", a_published_purpose(), None),
+    (
+        "the state of a consent that ends, with preferences",
+        a_state(
+            until=day(1097.5),
+            legal_bases=(Basis.CONSENT, Basis.LEGITIMATE_INTERESTS),
+            preferences=Preferences(channels=("email", "sms"), topics=("jobs",), frequency="weekly"),
+            ledger_epoch=3,
+        ),
+        None,
+    ),
+    (
+        "the state of a withdrawn consent",
+        a_state(
+            sequence=3,
+            status=Status.WITHDRAWN,
+            allowed=False,
+            reason=Reason.WITHDRAWN,
+            recorded_at=day(3),
+            effective_at=day(3),
+        ),
+        None,
+    ),
+    ("the state of a record lost by a restore", a_lost_state(), None),
+    ("the state of a person merged into another", a_merged_person(), None),
+    ("a heartbeat", a_heartbeat(), None),
+    ("a heartbeat of a group where nothing waits", a_heartbeat(oldest_unpublished=timedelta()), None),
+    ("a renewal that is due", a_renewal_due(), None),
+    ("an identifier that was linked", an_identifier_changed(), None),
+    (
+        "an identifier that was removed",
+        an_identifier_changed(type="external:recruitee", linked=False, noticed_at=day(4)),
+        None,
+    ),
 )

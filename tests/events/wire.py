@@ -1,0 +1,52 @@
+"""Events as they go over the wire, and messages as a consumer gets them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from consent_service.domain.changes import (
+    ConsentState,
+    Heartbeat,
+    IdentifierChanged,
+    RenewalDue,
+)
+from consent_service.events.encode import encode, encode_state
+from consent_service.events.heartbeats import encode_heartbeat
+from consent_service.events.messages import Message
+from consent_service.events.notices import encode_notice
+from tests.events.samples import Event
+
+
+def encoded(event: Event, traceparent: str | None = None) -> Message:
+    """As the service writes it under the prefix `consent`; a heartbeat, which goes to every topic, names none."""
+    match event:
+        case ConsentState():
+            return encode_state(event, "consent")
+        case RenewalDue() | IdentifierChanged():
+            return encode_notice(event, "consent")
+        case Heartbeat():
+            key, value, headers = encode_heartbeat(event)
+            return Message(topic="", key=key, value=value, headers=headers, hashed=0)
+        case _:
+            return encode(event, "consent", traceparent)
+
+
+def sent(message: Message) -> Any:
+    """The message as a consumer gets it."""
+    return SimpleNamespace(key=message.key, value=message.value, headers=message.headers)
+
+
+def tombstone(message: Message) -> Any:
+    """What a consumer gets where the message's key was deleted."""
+    return SimpleNamespace(key=message.key, value=None, headers=())
+
+
+def with_header(message: Message, name: str, value: str) -> Any:
+    headers = [(n, value.encode() if n == name else v) for n, v in message.headers]
+    return SimpleNamespace(key=message.key, value=message.value, headers=headers)
+
+
+def without_header(message: Message, name: str) -> Any:
+    headers = [(n, v) for n, v in message.headers if n != name]
+    return SimpleNamespace(key=message.key, value=message.value, headers=headers)

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import msgspec
 
-from consent_service.domain.catalogue import PURPOSES_SUBJECT
+from consent_service.domain.catalogue import PURPOSES_SHARD
 from consent_service.domain.changes import Heartbeat
-from consent_service.domain.partitions import SHARD_GROUPS, group_of, shard_of, subject_hash
+from consent_service.domain.partitions import SHARD_GROUPS, group_of
 from consent_service.events.heartbeats import encode_heartbeat
 from consent_service.events.kafka import Publisher, PublishingFailed
 from consent_service.events.messages import Message
@@ -25,8 +25,8 @@ from consent_service.events.topics import kind_of
 from consent_service.storage.outbox import Pointer
 from consent_service.storage.relaying import Filled
 
-#: Published purposes lie in the outbox under one subject of their own, so one group carries them all.
-_PURPOSES_GROUP = group_of(shard_of(subject_hash(PURPOSES_SUBJECT)))
+#: Published purposes lie in one shard of the outbox, so one group carries them all.
+_PURPOSES_GROUP = group_of(PURPOSES_SHARD)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -55,8 +55,8 @@ class Lane:
     """One group's producer. One of `speak` and `publish` at a time.
 
     `spoken` are the topics on whose partitions it has spoken since it claimed the group: the lane may write to these.
-    `lives` is in which life it found each of those on which it has partitions, `lacks` what each that must be filled first will hold then; none
-    is known before that was compared.
+    `lives` is in which life it found those on which it has partitions. `lacks` says of each that must be filled first
+    what it will hold then; None before that was compared.
     """
 
     def __init__(self, group: int, publisher: Publisher) -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import random
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.errors import Unavailable
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, shards_of
 from consent_service.events.filling import Filling
+from consent_service.events.groups import LEASE_MARGIN_S, LEASE_S, RENEW_AFTER_S, Groups, delay_s
 from consent_service.events.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
 from consent_service.events.lane import Lane, Told
 from consent_service.events.making import TopicMaker
@@ -27,18 +25,11 @@ from consent_service.events.trouble import Trouble
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.outbox import EventReader, Pointer, delete_pointers, read_pointers
-from consent_service.storage.relay_leases import give_back_leases, take_leases
-from consent_service.storage.relaying import Backlog, read_backlog, read_ledger_id, read_topic_prefixes
+from consent_service.storage.relaying import Backlog, read_backlog, read_topic_prefixes
 
-_log = logging.getLogger(__name__)
-
-#: A dead relay's groups are free after this, and taken within the second.
-LEASE_S = 7.0
-_RENEW_AFTER_S = 1.0
-#: The holder stops this much earlier than the database would let others in.
-_LEASE_MARGIN_S = 1.0
-#: How often each lane speaks on its partitions, and the outbox is counted.
+#: How often each lane speaks on its partitions, and how often the outbox is counted for it.
 HEARTBEAT_S = 5.0
+LOOK_S = 2.0
 #: Kafka forgets a name that has claimed nothing for a week, and with it whom to refuse.
 _CLAIM_AGAIN_S = 24 * 60 * 60.0
 
@@ -48,24 +39,7 @@ _GATHER_S_A_ROW = 0.0005
 _GATHER_S_MAX = 0.015
 _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
-_RETRY_S = 0.1
-_RETRY_S_MAX = 2.0
 _STOP_S = 2.0
-
-
-class _Work:
-    """A lane, what it does at the moment, and how it fares."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.task: asyncio.Task[list[Pointer]] | None = None
-        self.heartbeat_due = True
-        self.failures = 0
-        self.retry_at = float("-inf")
-
-    @property
-    def is_idle(self) -> bool:
-        return self.task is None
 
 
 class Relay:
@@ -84,26 +58,19 @@ class Relay:
         batch_rows_max: int = 500,
     ) -> None:
         self._database = database
-        self._kafka = kafka
         self._maker = TopicMaker(
-            database,
-            kafka,
-            holder=holder,
-            lease_s=LEASE_S,
-            others_stop_s=_RENEW_AFTER_S + _LEASE_MARGIN_S,
+            database, kafka, holder=holder, lease_s=LEASE_S, others_stop_s=RENEW_AFTER_S + LEASE_MARGIN_S
         )
         self._metrics = metrics
-        self._holder = holder
         self._batch_rows_max = batch_rows_max
         self._events = EventReader()
         self._filling = Filling(database, self._events)
         self._trouble = Trouble(metrics)
         self._wake = asyncio.Event()
-        self._works: dict[int, _Work] = {}
+        self._groups = Groups(kafka, holder, self._trouble, self._wake.set)
         self._published: list[Pointer] = []
         self._read_upto = -1
-        self._held_until = self._renew_at = self._look_at = float("-inf")
-        self._names = ""
+        self._look_at = float("-inf")
         self._topics: tuple[str, ...] = ()
         self._topics_made: tuple[str, ...] | None = None
         self._backlog: Backlog | None = None
@@ -132,7 +99,7 @@ class Relay:
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
-            await self._drop_all()
+            await self._groups.drop_all()
             await self._let_go()
         if not working.cancelled():
             working.result()
@@ -152,8 +119,7 @@ class Relay:
                     return
                 await self._wait_after(error, stop)
                 continue
-            busy = any(not work.is_idle for work in self._works.values())
-            if stopping and not begun and not busy and not self._published:
+            if stopping and not begun and not self._groups.are_busy and not self._published:
                 return
             if begun == self._batch_rows_max:
                 continue
@@ -166,47 +132,26 @@ class Relay:
 
     async def _round(self) -> int:
         """See what was finished, and begin what can be begun. Returns how many rows are under way by this round."""
-        self._finish()
+        published, failures = self._groups.finish()
+        self._published += published
+        if any(isinstance(failure, TopicsMissing) for failure in failures):
+            self._topics_made = None
         async with self._database.session() as connection:
-            await self._keep_leases(connection)
+            await self._groups.keep(connection)
             await self._delete(connection)
             await self._look_around(connection)
         if self._topics_made != self._topics:
-            if not await self._maker.make(self._topics, self._drop_all):
-                self._renew_at = float("-inf")
+            if not await self._maker.make(self._topics, self._groups.drop_all):
                 return 0
             self._topics_made = self._topics
         self._speak()
         async with self._database.session() as connection:
             told = await self._read(connection)
         for group, rows in told.items():
-            self._begin(self._works[group], self._publish(self._works[group].lane, rows))
+            work = self._groups[group]
+            self._groups.begin(work, self._publish(work.lane, rows))
         self._trouble.over_for(self)
         return sum(map(len, told.values()))
-
-    def _begin(self, work: _Work, doing: Coroutine[Any, Any, list[Pointer]]) -> None:
-        work.task = asyncio.create_task(doing)
-        work.task.add_done_callback(lambda _: self._wake.set())
-
-    def _finish(self) -> None:
-        """Take the results of lanes that are done."""
-        for work in self._works.values():
-            if work.task is None or not work.task.done():
-                continue
-            task, work.task = work.task, None
-            error = task.exception()
-            if error is None:
-                self._published += task.result()
-                work.failures = 0
-                self._trouble.over_for(work)
-            else:
-                work.failures += 1
-                work.retry_at = asyncio.get_running_loop().time() + _delay_s(work.failures)
-                # Whoever took the group over is why, or nobody: the leases tell.
-                self._renew_at = float("-inf")
-                if isinstance(error, TopicsMissing):
-                    self._topics_made = None
-                self._trouble.begin_for(work, error)
 
     async def _delete(self, connection: Connection) -> None:
         """What Kafka has leaves the outbox before more is read of the same lanes."""
@@ -219,9 +164,7 @@ class Relay:
     async def _read(self, connection: Connection) -> dict[int, list[Told]]:
         """The next rows of the lanes that may publish, by group."""
         ready = [
-            group
-            for group, work in self._works.items()
-            if work.is_idle and work.lane.may_publish(self._topics)
+            work.lane.group for work in self._groups if work.is_free and work.lane.may_publish(self._topics)
         ]
         shards = sorted(shard for group in ready for shard in shards_of(group))
         wanted = [shard for shard in shards if shard > self._read_upto] or shards
@@ -242,8 +185,8 @@ class Relay:
             # A controller that is new brings topics of its own.
             self._look_at = float("-inf")
             return []
-        if asyncio.get_running_loop().time() + SEND_TIMEOUT_S > self._held_until:
-            self._renew_at = float("-inf")
+        if asyncio.get_running_loop().time() + SEND_TIMEOUT_S > self._groups.held_until:
+            self._groups.ask_again()
             return []
         published = await lane.publish(told)
         if published.failure is not None:
@@ -255,42 +198,24 @@ class Relay:
         """Heartbeats where they are due, claims where there is none, and what a deleted topic lacks."""
         assert self._backlog is not None
         now = asyncio.get_running_loop().time()
-        for work in self._works.values():
+        for work in self._groups:
             lane = work.lane
-            if not work.is_idle or now < work.retry_at:
+            if not work.is_free or now < work.retry_at:
                 continue
             if lane.is_claimed and now - lane.claimed_at > _CLAIM_AGAIN_S:
-                self._begin(work, _giving_up(lane))
-            elif work.heartbeat_due or lane.lacks is None or not lane.may_write(self._topics):
-                work.heartbeat_due = False
-                self._begin(work, self._say(lane, self._backlog))
+                self._groups.begin(work, _giving_up(lane))
+            elif now >= work.heartbeat_at or lane.lacks is None or not lane.may_write(self._topics):
+                # Not all at the same moment: what is published waits for it.
+                first = work.heartbeat_at == float("-inf")
+                work.heartbeat_at = now + HEARTBEAT_S * (1 + lane.group / SHARD_GROUPS if first else 1)
+                self._groups.begin(work, self._say(lane, self._backlog))
             elif lane.lacks:
-                self._begin(work, self._filling.fill(lane))
+                self._groups.begin(work, self._filling.fill(lane))
 
     async def _say(self, lane: Lane, backlog: Backlog) -> list[Pointer]:
         await lane.speak(self._topics, _heartbeat(lane.group, backlog))
         await self._filling.compare(lane, backlog.ledger_epoch)
         return []
-
-    async def _keep_leases(self, connection: Connection) -> None:
-        """Renew in time, take what is free. Our clock is read before the database's, so ours ends first."""
-        now = asyncio.get_running_loop().time()
-        if now < self._renew_at:
-            return
-        if not self._names:
-            self._names = f"consent-relay-{await read_ledger_id(connection)}-"
-        busy = {group for group, work in self._works.items() if not work.is_idle}
-        groups = await take_leases(connection, self._holder, LEASE_S, busy=busy)
-        self._held_until = now + LEASE_S - _LEASE_MARGIN_S
-        self._renew_at = now + _RENEW_AFTER_S
-        if set(groups) == self._works.keys():
-            return
-        for group in self._works.keys() - groups:
-            await self._drop(group)
-        for group in groups:
-            if group not in self._works:
-                self._works[group] = _Work(Lane(group, self._kafka.claiming(f"{self._names}{group}")))
-        _log.info("groups of shards to publish", extra={"count": len(groups)})
 
     async def _look_around(self, connection: Connection) -> None:
         now = asyncio.get_running_loop().time()
@@ -301,35 +226,20 @@ class Relay:
         self._topics = tuple(topic for prefix in prefixes for topic in topics_of(prefix))
         self._metrics.outbox_rows.set(self._backlog.rows)
         self._metrics.outbox_oldest_seconds.set(self._backlog.oldest_age.total_seconds())
-        for work in self._works.values():
-            work.heartbeat_due = True
-        self._look_at = now + HEARTBEAT_S
-
-    async def _drop_all(self) -> None:
-        await asyncio.gather(*(self._drop(group) for group in list(self._works)))
-
-    async def _drop(self, group: int) -> None:
-        """End a lane, with whatever it has under way: the group is another's, or nobody's."""
-        work = self._works.pop(group)
-        if work.task is not None:
-            work.task.cancel()
-            await asyncio.wait({work.task})
-        self._trouble.over_for(work)
-        await work.lane.discard()
+        self._look_at = now + LOOK_S
 
     async def _wait_after(self, error: Exception, stop: asyncio.Event) -> None:
         """Waking does not shorten the wait."""
         self._trouble.begin_for(self, error)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_delay_s(self._trouble.tries)):
+            async with asyncio.timeout(delay_s(self._trouble.tries)):
                 await stop.wait()
 
     async def _let_go(self) -> None:
         """Give the leases back. Where that fails they expire."""
-        self._renew_at = float("-inf")
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_STOP_S), self._database.session() as connection:
-                await give_back_leases(connection, self._holder)
+                await self._groups.give_back(connection)
 
 
 async def _giving_up(lane: Lane) -> list[Pointer]:
@@ -344,9 +254,3 @@ def _heartbeat(group: int, backlog: Backlog) -> Heartbeat:
         oldest_unpublished=backlog.oldest.get(group, backlog.oldest_age * 0),
         ledger_epoch=backlog.ledger_epoch,
     )
-
-
-def _delay_s(failures: int) -> float:
-    """Longer with every failure; spread, so that several relays do not come back at the same moment."""
-    longest: float = min(_RETRY_S * 2 ** min(failures - 1, 10), _RETRY_S_MAX)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311

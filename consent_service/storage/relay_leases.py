@@ -43,11 +43,11 @@ class _Lease(msgspec.Struct, frozen=True):
 
 async def take_leases(
     connection: Connection, holder: str, lease_s: float, *, busy: Collection[int] = ()
-) -> list[int]:
-    """Say that the holder is alive, and take its fair share of the groups. Returns all it holds, ascending.
+) -> tuple[int, list[int]]:
+    """Say that the holder is alive, and take its fair share of the groups. Returns the share, and all it holds.
 
-    A relay holds as many groups as there are groups for each that is alive, rounded up. What it holds above that it
-    gives back, but never a group that is `busy`: what is under way belongs to the holder.
+    The share is as many groups as there are for each relay that is alive, rounded up. What a holder has above it goes
+    back, but never a group that is `busy`: what is under way belongs to the holder. Those come first in what it holds.
     Durable, whatever the connection's setting: a lease that the server forgot would soon have two holders.
     """
     async with connection.transaction():
@@ -60,7 +60,7 @@ async def take_leases(
         if given_back:
             await connection.execute(_FREE, given_back)
         await connection.execute(_TAKE, holder, lease_s, own)
-    return own
+    return share, own
 
 
 def _divide(
@@ -73,7 +73,7 @@ def _divide(
     kept = [group for place, group in enumerate(held) if place < share or group in busy]
     free = [lease.shard_group for lease in leases if lease.is_free and lease.holder != holder]
     own = kept + free[: max(0, share - len(kept))]
-    return sorted(own), sorted(set(held) - set(own))
+    return own, sorted(set(held) - set(own))
 
 
 _SEIZE = """

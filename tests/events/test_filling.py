@@ -92,16 +92,6 @@ async def test_R31_a_topic_that_was_deleted_is_filled_again_by_itself(stream: St
         # In the order in which each is seen first: nothing is missing, and nothing older comes behind.
         assert list(dict.fromkeys(seen)) == list(range(1, 7))
     assert {state.sequence for state in (await states_on(stream)).values()} == {6}
-    print(
-        [
-            (
-                pb.PurposePublished.FromString(m.value).version,
-                pb.PurposePublished.FromString(m.value).replayed,
-                m.offset,
-            )
-            for m in await stream.messages(stream.purposes)
-        ]
-    )
     purposes = [pb.PurposePublished.FromString(m.value) for m in await stream.messages(stream.purposes)]
     assert purposes[-1].version == 2
     replayed = [change.sequence for change in await changes_on(stream) if change.replayed]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 from aiokafka.errors import ProducerFenced
 
+from consent_service.domain.catalogue import PURPOSES_SHARD
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, partition_of, shard_of, subject_hash
 from consent_service.events.consume import read_change
@@ -83,7 +83,7 @@ def test_R30_every_subject_of_a_group_lies_in_the_partitions_on_which_the_group_
             assert partition_of(hashed, count) in partitions_of("consent.changes.v1", group, count)
     assert partitions_of("consent.state.v1", 5, 12) == [1, 5, 9]
     speakers = [group for group in range(SHARD_GROUPS) if partitions_of("consent.purposes.v1", group, 1)]
-    assert speakers == [group_of(shard_of(subject_hash(UUID(int=0))))]
+    assert speakers == [group_of(PURPOSES_SHARD)]
 
 
 async def test_R30_relays_share_the_groups_and_hand_them_over_without_breaking_an_order(
@@ -121,19 +121,25 @@ async def test_R30_relays_share_the_groups_and_hand_them_over_without_breaking_a
 
 async def test_R30_a_group_with_something_under_way_is_not_given_back(stream: Stream) -> None:
     async with opened(stream.database, "consent_relay") as pool, pool.session() as connection:
-        assert await take_leases(connection, "one", 9) == list(range(8))
-        assert await take_leases(connection, "two", 9) == []
-        assert await take_leases(connection, "one", 9, busy={1, 2, 3, 5, 6, 7}) == [1, 2, 3, 5, 6, 7]
-        assert await take_leases(connection, "two", 9) == [0, 4]
-        assert await take_leases(connection, "one", 9, busy={7}) == [1, 2, 3, 7]
-        assert await take_leases(connection, "two", 9) == [0, 4, 5, 6]
+
+        async def take(holder: str, *busy: int) -> list[int]:
+            _, held = await take_leases(connection, holder, 9, busy=busy)
+            return sorted(held)
+
+        assert await take("one") == list(range(8))
+        assert await take("two") == []
+        assert await take("one", 1, 2, 3, 5, 6, 7) == [1, 2, 3, 5, 6, 7]
+        assert await take("two") == [0, 4]
+        assert await take("one", 7) == [1, 2, 3, 7]
+        assert await take("two") == [0, 4, 5, 6]
 
 
 async def test_R30_every_partition_has_heartbeats_that_tell_how_long_the_oldest_event_waits(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a group that is published nothing waits; of one that stands still the age grows."""
-    monkeypatch.setattr("consent_service.events.relay.HEARTBEAT_S", 0.2)
+    for name in ("HEARTBEAT_S", "LOOK_S"):
+        monkeypatch.setattr(f"consent_service.events.relay.{name}", 0.2)
     stuck = group_of(shard_of(subject_hash(subject(1))))
     await stream.append([a_record(1, 1)])
     # What follows a row that cannot be read waits.

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from statistics import median_high
 
 from benchmarks import generator, latency
+from benchmarks.draining import drain
 from benchmarks.figures import Figure, figure
 from benchmarks.messages import BATCH_QUERIES
 from benchmarks.rows import RECORDS_EACH
@@ -28,6 +29,7 @@ _EXPECTED = {"record": 201, "check": 200, "batch_check": 200}
 #: Without names on the command line; `memory_1m` takes longer than all of them.
 DEFAULT = (
     *("record_16", "record_64", "check_16", "check_64", "batch_check", "event_latency_500"),
+    *("event_latency_2000", "relay_drain_1", "relay_drain_2"),
     *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
 )
 
@@ -230,4 +232,7 @@ def _measure(name: str) -> tuple[str, Measure]:
     if found := re.fullmatch(r"memory_(\d+[km])", name):
         rows = found[1]
         return name, lambda stage, _: _memory(stage, rows)
+    if found := re.fullmatch(r"relay_drain_(\d+)(_memory)?", name):
+        relays = int(found[1])
+        return f"drain {relays}", lambda stage, _: drain(stage, relays)
     raise ValueError(name)

@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 import psutil
 
-from benchmarks import generator, latency
+from benchmarks import generator, latency, producer
 from benchmarks.messages import CONTROLLER, Person
 from benchmarks.rows import fill, people
 from consent_service.app import keyring_from, open_pool
@@ -131,6 +131,7 @@ class Stage:
         self._folder = folder
         self._postgres = postgres
         self.services: dict[tuple[int, int], Service] = {}
+        self._relays: dict[str, list[Served]] = {}
         self.bootstrap = kafka.bootstrap
 
     async def prepare(self) -> None:
@@ -151,22 +152,47 @@ class Stage:
         """A service on a database that begins with so many rows; the same one when asked again."""
         size = (subjects, records_each)
         if size not in self.services:
-            name = f"consent_{subjects}_{records_each}"
-            await self._run_sql("postgres", f"create database {name} template {TEMPLATE} owner consent_owner")
-            settings = self._settings(name)
-            database = await asyncpg.connect(self._postgres.url(database=name))
+            name, prefix = await self.ledger(f"consent_{subjects}_{records_each}", subjects, records_each)
+            database = await asyncpg.connect(self.superuser_url(name))
             self._stack.push_async_callback(database.close)
-            prefix = name.replace("_", "-")
-            await database.execute("update controllers set topic_prefix = $1", prefix)
-            await fill(database, keyring_from(settings), subjects, records_each)
+            await self.relay(name)
             environment = self._environment(name)
-            await self._start("consent_service", "relay", environment=environment, words=PUBLISHING)
             del environment["CONSENT_RELAY_DATABASE_URL"]
             served = await self._start("consent_service", "serve", environment=environment)
-            service = Service(served, make_token(settings, CONTROLLER), changes_topic(prefix), database)
+            token = make_token(self._settings(name), CONTROLLER)
+            service = Service(served, token, changes_topic(prefix), database)
             await service.drained()
             self.services[size] = service
         return self.services[size]
+
+    async def ledger(self, name: str, subjects: int, records_each: int) -> tuple[str, str]:
+        """A database of that name that begins with so many rows, and the prefix of its topics."""
+        await self._run_sql("postgres", f"create database {name} template {TEMPLATE} owner consent_owner")
+        connection = await asyncpg.connect(self.superuser_url(name))
+        try:
+            prefix = name.replace("_", "-")
+            await connection.execute("update controllers set topic_prefix = $1", prefix)
+            await fill(connection, keyring_from(self._settings(name)), subjects, records_each)
+        finally:
+            await connection.close()
+        return name, prefix
+
+    async def relay(self, database: str) -> None:
+        """One more relay on that database, as a process."""
+        started = await self._start(
+            "consent_service", "relay", environment=self._environment(database), words=PUBLISHING
+        )
+        self._relays.setdefault(database, []).append(started)
+
+    def resident_mb(self, database: str) -> list[float]:
+        """Of each of its relays."""
+        return [relay.resident_mb for relay in self._relays[database]]
+
+    def superuser_url(self, database: str) -> str:
+        return self._postgres.url(database=database)
+
+    async def produce(self, plan: producer.Plan) -> producer.Outcome:
+        return await _plan("benchmarks.producer", plan, producer.Outcome)
 
     async def load(self, plan: generator.Plan) -> generator.Outcome:
         return await _plan("benchmarks.generator", plan, generator.Outcome)

@@ -1,15 +1,14 @@
-"""`consent-service ledger verify`."""
+"""`consent-service ledger verify`; `ledger new-epoch` is told in cli/new_epoch.py."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-import time
-from collections.abc import Callable
-from typing import TextIO
 
 from consent_service.app import keyring_from
+from consent_service.cli import new_epoch
+from consent_service.cli.progress import Walked
 from consent_service.settings import Settings, SettingsError
 from consent_service.storage.database import open_database
 from consent_service.usecases.verification import Counts, Verification
@@ -17,12 +16,12 @@ from consent_service.usecases.verification_person import Fault
 
 #: A page is read by a few statements that may have to come from the disk.
 _STATEMENT_TIMEOUT_S = 120.0
-_QUIET_S = 1.0
-_LINE_EVERY_S = 10.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("ledger", help="verify that nobody has touched the ledger")
+    parser = subparsers.add_parser(
+        "ledger", help="verify that nobody has touched the ledger; begin a new epoch"
+    )
     commands = parser.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")
     verify = commands.add_parser(
         "verify",
@@ -35,6 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verify.add_argument("--controller", metavar="SLUG", help="only this controller's persons")
     verify.add_argument("--quiet", action="store_true", help="print faults only: no progress, no summary")
     verify.set_defaults(handler=run, needs_settings=True)
+    new_epoch.add_parser(commands)
 
 
 def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
 async def _verify(settings: Settings, controller: str | None, *, quiet: bool) -> Counts:
     assert settings.auditor_database_url is not None
-    told = Walked(sys.stderr, quiet=quiet)
+    walked = Walked(sys.stderr, quiet=quiet)
+    told = Told(walked)
     async with open_database(
         settings.auditor_database_url,
         connections_max=1,
@@ -63,41 +64,21 @@ async def _verify(settings: Settings, controller: str | None, *, quiet: bool) ->
                 database, keyring_from(settings), report=told.fault, progress=told.progress
             ).run(controller)
         finally:
-            told.end()
+            walked.end()
 
 
-class Walked:
-    """Faults as they are found, on the standard output; how far the walk is, once it takes more than a second.
+class Told:
+    """Faults as they are found, on the standard output; how far the walk is, once it takes more than a second."""
 
-    On a terminal that is one line, written anew each second; elsewhere a line every ten seconds.
-    """
-
-    def __init__(self, stream: TextIO, *, quiet: bool, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
-        self._seconds = seconds
-        self._terminal = stream.isatty()
-        self._next = float("inf") if quiet else seconds() + _QUIET_S
-        self._line = False
+    def __init__(self, walked: Walked) -> None:
+        self._walked = walked
 
     def fault(self, fault: Fault) -> None:
-        self.end()
+        self._walked.end()
         print(line_of(fault), flush=True)
 
     def progress(self, counts: Counts) -> None:
-        if self._seconds() < self._next:
-            return
-        self._next = self._seconds() + (_QUIET_S if self._terminal else _LINE_EVERY_S)
-        text = f"  {counts.persons:,} of {counts.persons_total:,} persons, {counts.records:,} records"
-        self._stream.write(f"\r{text}" if self._terminal else f"{text}\n")
-        self._stream.flush()
-        self._line = self._terminal
-
-    def end(self) -> None:
-        """Leave the line that is written anew, so that something else can be written."""
-        if self._line:
-            self._stream.write("\n")
-            self._stream.flush()
-            self._line = False
+        self._walked(f"{counts.persons:,} of {counts.persons_total:,} persons, {counts.records:,} records")
 
 
 def line_of(fault: Fault) -> str:

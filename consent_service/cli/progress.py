@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
 _TICK_S = 1.0
+_LINE_EVERY_S = 10.0
 
 
 class Progress:
@@ -62,3 +64,35 @@ class Progress:
                 if self._step and seconds:
                     self._stream.write(f"\r  {self._step} ({seconds} s)")
                     self._stream.flush()
+
+
+class Walked:
+    """How far something long is, told once it takes more than a second.
+
+    On a terminal that is one line, written anew each second; elsewhere a line every ten seconds.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, quiet: bool = False, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._terminal = stream.isatty()
+        self._next = float("inf") if quiet else seconds() + _TICK_S
+        self._width = 0
+
+    def __call__(self, text: str) -> None:
+        if self._seconds() < self._next:
+            return
+        self._next = self._seconds() + (_TICK_S if self._terminal else _LINE_EVERY_S)
+        # What is left of a longer line is blanked.
+        self._stream.write(f"\r  {text:<{self._width}}" if self._terminal else f"  {text}\n")
+        self._stream.flush()
+        self._width = len(text) if self._terminal else 0
+
+    def end(self) -> None:
+        """Leave the line that is written anew, so that something else can be written."""
+        if self._width:
+            self._stream.write("\n")
+            self._stream.flush()
+            self._width = 0

@@ -29,7 +29,7 @@ from consent_service.storage.ledger import Append, append
 from consent_service.usecases import clock
 from tests.builders import a_version, day
 from tests.databases import TestDatabase
-from tests.ledger_rows import insert_record
+from tests.ledger_rows import insert_record, insert_subject
 
 PATIENCE_S = 20.0
 _PERSON = "insert into subjects values ($1, $2, $3, now()) on conflict do nothing"
@@ -153,6 +153,7 @@ class Stream:
         async with self.written() as connection:
             for record in records:
                 await insert_record(connection, record)
+                await insert_subject(connection, record, head=True)
 
     async def run(self, statement: str, *values: Any) -> Any:
         """As superuser; the first column of the first row."""

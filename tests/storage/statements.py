@@ -11,19 +11,21 @@ from consent_service import storage
 STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\s")
 #: Modules whose statements run as another role than consent_service; `preparation` belongs to superuser and owner.
 ROLES = {
+    "epochs": "consent_owner",
     "history": "consent_relay",
     "outbox": "consent_relay",
+    "reconciliation": "consent_auditor",
     "relay_leases": "consent_relay",
     "verification": "consent_auditor",
 }
 #: Statements that other roles run too, or alone.
 ALSO = {
     ("idempotency", "_SWEEP"): ("consent_sweeper",),
-    ("history", "_PREFIXES"): ("consent_relay", "consent_auditor"),
+    ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner"),
     ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),
     ("history", "_STANDING"): ("consent_relay", "consent_auditor"),
     ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),
-    ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor"),
+    ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor", "consent_owner"),
 }
 
 

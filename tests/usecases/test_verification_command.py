@@ -9,7 +9,8 @@ import io
 
 import pytest
 
-from consent_service.cli.ledger import Walked, add_parser
+from consent_service.cli.ledger import Told, add_parser
+from consent_service.cli.progress import Walked
 from consent_service.settings import Secret, Settings, SettingsError
 from consent_service.usecases.verification import Counts
 from tests.usecases.tampering import Scene
@@ -102,9 +103,9 @@ class Terminal(io.StringIO):
 )
 def test_progress_is_told_once_it_takes_more_than_a_second(stream: io.StringIO, told: str) -> None:
     seconds = iter([0.0, 0.9, 1.1, 1.1, 1.2])
-    walked = Walked(stream, quiet=False, seconds=lambda: next(seconds))
+    walked = Walked(stream, seconds=lambda: next(seconds))
     for _ in range(3):
-        walked.progress(Counts(persons_total=2000, persons=1500, records=3))
+        Told(walked).progress(Counts(persons_total=2000, persons=1500, records=3))
     walked.end()
     walked.end()
 

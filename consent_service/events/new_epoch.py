@@ -1,0 +1,212 @@
+"""Beginning a new ledger epoch after a restore from a backup: what Kafka knows and the ledger does not (R31).
+
+The states are written before the epoch begins. Relays fill the state topic again once it has begun, from all that is on
+the ledger by then: so whatever is recorded meanwhile about one of these persons comes to stand behind what is written
+here, and never the other way round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from consent_service.domain.changes import ConsentChange, ConsentState
+from consent_service.domain.consent import permission
+from consent_service.domain.errors import ConsentError
+from consent_service.domain.purposes import Purpose
+from consent_service.domain.records import SubjectFlags
+from consent_service.domain.values import Reason, Status
+from consent_service.events.consume import read_change, read_state
+from consent_service.events.encode import encode_state
+from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
+from consent_service.events.kafka import Publisher
+from consent_service.events.messages import NotUnderstood
+from consent_service.events.reading import TopicReader
+from consent_service.events.sending import send_all
+from consent_service.events.topics import changes_topic, purposes_topic, state_topic
+from consent_service.storage.catalogue import read_purposes
+from consent_service.storage.database import Connection
+from consent_service.storage.epochs import (
+    Pair,
+    PublishedRecord,
+    begin_epoch,
+    read_epoch,
+    unknown_pairs,
+    unknown_records,
+)
+from consent_service.storage.history import read_prefixes
+
+_SENT_TOGETHER = 500
+
+
+class BegunMeanwhile(ConsentError):
+    """Somebody else has begun the same epoch."""
+
+
+class Survey(msgspec.Struct):
+    """What there is before the epoch begins."""
+
+    ledger_epoch: int
+    highest_epoch: int
+    """The highest that the ledger or anything on Kafka names: an older backup does not know all that were begun."""
+    prefixes: tuple[str, ...]
+    lost: list[ConsentChange] = []
+    """Events of the ledger's epoch or a later one whose records the ledger does not have."""
+    states: dict[tuple[str, Pair], ConsentState] = {}
+    """By prefix and pair: what stands on Kafka of a pair of which the ledger has no record."""
+    unreadable: int = 0
+
+    @property
+    def next_epoch(self) -> int:
+        return self.highest_epoch + 1
+
+
+async def survey(
+    connection: Connection, reader: TopicReader | None, progress: Callable[[str], None] = lambda _: None
+) -> Survey:
+    """Read every changes and state topic to its end, as role consent_owner; without a reader, only the ledger.
+
+    Raises StreamAway.
+    """
+    epoch = await read_epoch(connection)
+    prefixes = tuple(sorted(set((await read_prefixes(connection)).values())))
+    found = Survey(ledger_epoch=epoch, highest_epoch=epoch, prefixes=prefixes)
+    if reader is None:
+        return found
+    for prefix in prefixes:
+        await _survey_changes(connection, reader, prefix, found, progress)
+        await _survey_states(connection, reader, prefix, found, progress)
+    return found
+
+
+async def _survey_changes(
+    connection: Connection,
+    reader: TopicReader,
+    prefix: str,
+    found: Survey,
+    progress: Callable[[str], None],
+) -> None:
+    seen = {(one.controller, one.record_id) for one in found.lost}
+    async for messages in _read(reader, changes_topic(prefix), found, progress):
+        published: dict[PublishedRecord, ConsentChange] = {}
+        for message in messages:
+            try:
+                change = read_change(message).change
+            except NotUnderstood:
+                found.unreadable += 1
+                continue
+            found.highest_epoch = max(found.highest_epoch, change.ledger_epoch)
+            if change.ledger_epoch >= found.ledger_epoch:
+                told = (change.controller, change.subject_id, change.sequence, change.record_id)
+                published[PublishedRecord(*told)] = change
+        for record in await unknown_records(connection, list(published)):
+            if (record.controller, record.record_id) not in seen:
+                seen.add((record.controller, record.record_id))
+                found.lost.append(published[record])
+
+
+async def _survey_states(
+    connection: Connection,
+    reader: TopicReader,
+    prefix: str,
+    found: Survey,
+    progress: Callable[[str], None],
+) -> None:
+    async for messages in _read(reader, state_topic(prefix), found, progress):
+        states: dict[Pair, ConsentState] = {}
+        for message in messages:
+            try:
+                state = read_state(message)
+            except NotUnderstood:
+                found.unreadable += 1
+                continue
+            if state is None or state.purpose is None:
+                continue
+            found.highest_epoch = max(found.highest_epoch, state.ledger_epoch)
+            states[state.controller, state.subject_id, state.purpose] = state
+        unknown = await unknown_pairs(connection, list(states))
+        found.states.update({(prefix, pair): states[pair] for pair in unknown})
+
+
+async def _read(
+    reader: TopicReader, topic: str, found: Survey, progress: Callable[[str], None]
+) -> AsyncIterator[list[Any]]:
+    """All but heartbeats, of which the epoch is noted."""
+    partitions = (await reader.partitions()).get(topic, 0)
+    extents = await reader.extents(topic, range(partitions))
+    done, total = 0, sum(extent.end - extent.start for extent in extents.values())
+    async for messages in reader.read(topic, extents):
+        told = []
+        for message in messages:
+            if is_heartbeat(message):
+                with contextlib.suppress(NotUnderstood):
+                    found.highest_epoch = max(found.highest_epoch, read_heartbeat(message).ledger_epoch)
+            else:
+                told.append(message)
+        yield told
+        done += len(messages)
+        progress(f"{topic}: messages {done:,} of {total:,}")
+
+
+async def begin(
+    connection: Connection, publisher: Publisher | None, found: Survey, reason: str, now: datetime
+) -> int:
+    """Take back what Kafka says of pairs that the ledger does not know, then begin the epoch. How many were taken back.
+
+    Each gets a state with sequence 0, no record and the permission of somebody without records. Done twice, it does no
+    harm. Raises PublishingFailed and BegunMeanwhile; then no epoch has begun by it.
+    """
+    taken_back = await _taken_back(connection, found, now)
+    if publisher is not None:
+        messages = [encode_state(state, prefix) for prefix, state in taken_back]
+        for start in range(0, len(messages), _SENT_TOGETHER):
+            await send_all(publisher, messages[start : start + _SENT_TOGETHER])
+    topics = [
+        name(prefix) for prefix in found.prefixes for name in (changes_topic, state_topic, purposes_topic)
+    ]
+    begun = await begin_epoch(
+        connection, found.next_epoch, reason, before=found.ledger_epoch, topics=topics if publisher else ()
+    )
+    if not begun:
+        raise BegunMeanwhile(f"Ledger epoch {found.next_epoch} has begun meanwhile.")
+    return len(taken_back)
+
+
+async def _taken_back(connection: Connection, found: Survey, now: datetime) -> list[tuple[str, ConsentState]]:
+    catalogues: dict[str, dict[str, Purpose]] = {}
+    taken_back = []
+    for (prefix, pair), state in found.states.items():
+        controller, _, slug = pair
+        if controller not in catalogues:
+            stored = await read_purposes(connection, controller)
+            catalogues[controller] = {} if stored is None else stored.purposes
+        taken_back.append((prefix, _nothing_known(state, catalogues[controller].get(slug), found, now)))
+    return taken_back
+
+
+def _nothing_known(
+    state: ConsentState, purpose: Purpose | None, found: Survey, now: datetime
+) -> ConsentState:
+    """Of a purpose that the ledger does not know either, nothing is allowed."""
+    default = None if purpose is None else permission(SubjectFlags(), None, purpose, now)
+    return ConsentState(
+        controller=state.controller,
+        subject_id=state.subject_id,
+        purpose=state.purpose,
+        sequence=0,
+        record_id=None,
+        status=Status.UNKNOWN,
+        allowed=default is not None and default.allowed,
+        reason=Reason.NO_LEGAL_BASIS if default is None else default.reason,
+        until=None,
+        standing_version=None,
+        legal_bases=() if purpose is None else purpose.current(now).content.legal_bases,
+        preferences=None,
+        recorded_at=None,
+        effective_at=None,
+        ledger_epoch=found.next_epoch,
+    )

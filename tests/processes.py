@@ -76,13 +76,16 @@ class Process:
             self._heard.notify_all()
 
 
-async def start(*arguments: str, environment: Mapping[str, str]) -> Process:
-    """`consent-service ARGUMENTS` with this environment and nothing of the test run's own settings."""
+async def start(*arguments: str, environment: Mapping[str, str], module: str = "consent_service") -> Process:
+    """`consent-service ARGUMENTS` with this environment and nothing of the test run's own settings.
+
+    `module` may be a program of the tests' own.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "consent_service",
+        module,
         *arguments,
         cwd=ROOT,
         env={**inherited, **environment},

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def soak(short: int, long: int) -> int:
+def soak(short: T, long: T) -> T:
     """`long` where the environment variable CONSENT_SOAK is set."""
     return long if os.environ.get("CONSENT_SOAK") else short

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import signal
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +27,6 @@ METADATA_REQUEST = 3
 SERVER_PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
-    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "CLIENT",
     "controller.listener.names": "CONTROLLER",
     "auto.create.topics.enable": "false",
@@ -74,9 +73,14 @@ class KafkaServer(Engine):
         port: int | None = None,
         cache_dir: Path | None = None,
         progress: Progress | None = None,
+        doors: Mapping[int, int] | None = None,
     ) -> None:
-        """`port` None: a free one. `cache_dir` holds the jars; None: the platform's per-user cache folder."""
+        """`port` None: a free one. `cache_dir` holds the jars; None: the platform's per-user cache folder.
+
+        `doors`: further ports to listen on, and which port clients that come in there are sent to: a proxy's.
+        """
         super().__init__(data_dir, port, progress)
+        self._doors = dict(doors or {})
         self._cache_dir = cache_dir or default_cache_dir()
         self._java: Java | None = None
         self._log_dir = self.data_dir / "log"
@@ -123,11 +127,16 @@ class KafkaServer(Engine):
         return ()
 
     def _write_properties(self, log_dir: Path, controller_port: int) -> None:
+        listening = {"CLIENT": self.port, **{f"DOOR{port}": port for port in self._doors}}
+        advertised = {"CLIENT": self.port, **{f"DOOR{port}": sent for port, sent in self._doors.items()}}
         properties = {
             **SERVER_PROPERTIES,
             "controller.quorum.voters": f"1@{HOST}:{controller_port}",
-            "listeners": f"CLIENT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller_port}",
-            "advertised.listeners": f"CLIENT://{HOST}:{self.port}",
+            "listeners": _listeners({**listening, "CONTROLLER": controller_port}),
+            "advertised.listeners": _listeners(advertised),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:PLAINTEXT" for name in (*listening, "CONTROLLER")
+            ),
             "log.dirs": str(log_dir),
         }
         lines = (f"{name}={_escaped(value)}\n" for name, value in properties.items())
@@ -148,6 +157,10 @@ class KafkaServer(Engine):
                         await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return False
+
+
+def _listeners(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items())
 
 
 def _escaped(value: str) -> str:

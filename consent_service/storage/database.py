@@ -206,12 +206,15 @@ async def open_database(
 
     Without `synchronous_commit` the last moments may be lost when the server dies: for what is done again then.
     """
+    # Here nobody waits longer for an answer. So where the server hears nothing for as long in a transaction it has lost
+    # its client, and must not keep persons locked for it.
+    answer_s = statement_timeout_s + 5
     pool = asyncpg.create_pool(
         url,
         min_size=0,
         max_size=connections_max,
         timeout=5,
-        command_timeout=statement_timeout_s + 5,
+        command_timeout=answer_s,
         max_inactive_connection_lifetime=300,
         init=_set_up,
         reset=_leave_as_it_is,
@@ -223,7 +226,7 @@ async def open_database(
             "statement_timeout": str(int(statement_timeout_s * 1000)),
             "lock_timeout": str(int(lock_timeout_s * 1000)),
             **({} if synchronous_commit else {"synchronous_commit": "off"}),
-            "idle_in_transaction_session_timeout": "60000",
+            "idle_in_transaction_session_timeout": str(int(answer_s * 1000)),
         },
     )
     await pool

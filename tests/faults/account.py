@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from consent_service.app import keyring_from
-from consent_service.events.consume import ReceivedChange, read_change
+from consent_service.domain.changes import ConsentState
+from consent_service.events.consume import ReceivedChange, read_change, read_state
 from consent_service.events.heartbeats import is_heartbeat
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
@@ -34,6 +35,16 @@ SHARED = (
 )  # fmt: skip
 ANSWERED = (*SHARED, "record_id", "record_hash", "previous_hash")
 PUBLISHED = (*SHARED, "governing_version", "standing_version", "allowed", "reason")
+STOOD = (
+    "sequence",
+    "record_id",
+    "status",
+    "standing_version",
+    "allowed",
+    "reason",
+    "recorded_at",
+    "effective_at",
+)
 PROBLEMS = ("/problems/unavailable", "/problems/overloaded")
 DRAIN_S = 20.0
 
@@ -173,3 +184,19 @@ def check_events(events: list[ReceivedChange], rows: list[dict[str, Any]], *, re
     if repetitions:
         orders = {subject_id: without_repetition(found) for subject_id, found in orders.items()}
     assert orders == {subject_id: list(range(1, last + 1)) for subject_id, last in heads.items()}
+
+
+async def read_states(bootstrap: str, topic: str) -> dict[tuple[UUID, str | None], ConsentState]:
+    """What stands on the topic at last, for each subject and purpose."""
+    async with consumer(bootstrap) as reader:
+        messages = await read_to_end(reader, topic)
+    read = [read_state(message) for message in messages if not is_heartbeat(message)]
+    return {(state.subject_id, state.purpose): state for state in read if state is not None}
+
+
+def check_states(states: dict[tuple[UUID, str | None], ConsentState], rows: list[dict[str, Any]]) -> None:
+    """Every state is what the last record about it led to."""
+    last = {(row["subject_id"], row["purpose"]): row for row in rows}
+    assert {key: [getattr(state, name) for name in STOOD] for key, state in states.items()} == {
+        key: [row[name] for name in STOOD] for key, row in last.items()
+    }

@@ -42,12 +42,16 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Caller:
-    """One client with one connection, opened when it is needed and kept as long as the service keeps it."""
+    """One client with one connection, opened when it is needed and kept as long as the service keeps it.
 
-    def __init__(self, url: str, token: str) -> None:
+    `patience_s`: behind a bad network a client gives up by itself after so long, and that is nobody's fault.
+    """
+
+    def __init__(self, url: str, token: str, patience_s: float | None = None) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "", address.port or 0
         self._token = token
+        self._patience_s = patience_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, method: str, path: str, content: Any = None, key: str | None = None) -> Answer:
@@ -63,10 +67,12 @@ class Caller:
         ]
         request = "\r\n".join([*lines, "", ""]).encode() + body
         try:
-            async with asyncio.timeout(ANSWER_S_MAX):
+            async with asyncio.timeout(self._patience_s or ANSWER_S_MAX):
                 return await self._exchange(request)
         except TimeoutError:
             self.close()
+            if self._patience_s is not None:
+                raise Broken from None
             raise Stuck(f"{method} {path}: no answer within {ANSWER_S_MAX:.0f} s") from None
 
     async def connect(self) -> None:

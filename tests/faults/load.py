@@ -77,12 +77,22 @@ class Load:
     """Clients at work. `said` is the account; `decided` counts what was answered for good.
 
     `pause_s` is how long each waits after an answer before it speaks again; it may be changed while they do.
+    `patience_s` is a client's own, where the network is bad.
     """
 
-    def __init__(self, urls: Sequence[str], token: str, persons: Sequence[str], *, seed: int) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        token: str,
+        persons: Sequence[str],
+        *,
+        seed: int,
+        patience_s: float | None = None,
+    ) -> None:
         self._urls = urls
         self._token = token
         self._persons = persons
+        self._patience_s = patience_s
         self._name = f"load-{seed}"
         self._chance = random.Random(seed)  # noqa: S311  a story, not a secret
         self._numbers = itertools.count(1)
@@ -162,7 +172,8 @@ class Load:
 
         async def client(number: int) -> None:
             place = number % len(self._urls)
-            callers = [Caller(url, self._token) for url in (*self._urls[place:], *self._urls[:place])]
+            urls = (*self._urls[place:], *self._urls[:place])
+            callers = [Caller(url, self._token, self._patience_s) for url in urls]
             try:
                 while not self._stopping:
                     if insisting:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from consent_service.cli.catalogue import read_files, sample_paths
 from consent_service.cli.token import make_token
@@ -15,7 +16,16 @@ from consent_service.settings import load_settings
 from consent_service.storage.database import open_database
 from consent_service.usecases.catalogue import Catalogue
 from tests.databases import TestDatabase, copy_template, drop
-from tests.faults.account import check, check_chains, check_events, drained, read_events, read_ledger
+from tests.faults.account import (
+    check,
+    check_chains,
+    check_events,
+    check_states,
+    drained,
+    read_events,
+    read_ledger,
+    read_states,
+)
 from tests.faults.callers import Answer, Caller
 from tests.faults.load import CONTROLLER, Load
 from tests.processes import Process, Service, environment_for, ready, start
@@ -26,10 +36,11 @@ PERSONS = 8
 class Stage:
     """`environment` starts a service that publishes too; `port` is where it listens, start after start."""
 
-    def __init__(self, database: TestDatabase, environment: dict[str, str], topic: str) -> None:
+    def __init__(self, database: TestDatabase, environment: dict[str, str], prefix: str) -> None:
         self.database = database
         self.environment = environment
-        self.topic = topic
+        self.topic = f"{prefix}.changes.v1"
+        self.state_topic = f"{prefix}.state.v1"
         self.settings = load_settings(environment)
         self.token = make_token(self.settings, CONTROLLER)
         self.port = free_port()
@@ -73,8 +84,16 @@ class Stage:
         finally:
             caller.close()
 
-    async def holds(self, load: Load, *, repetitions: bool = True) -> None:
-        """Everything that was answered is in the ledger, which is whole, and on the topic, in order."""
+    async def records(self) -> int:
+        """How many the ledger has now."""
+        connection = await self.database.connect()
+        try:
+            return int(await connection.fetchval("select count(*) from records"))
+        finally:
+            await connection.close()
+
+    async def holds(self, load: Load, *, repetitions: bool = True) -> list[dict[str, Any]]:
+        """Everything that was answered is in the ledger, which is whole, and on the topics, in order. The ledger."""
         await drained(self.database)
         rows = await read_ledger(self.database)
         check(load, rows)
@@ -82,6 +101,8 @@ class Stage:
         assert self.settings.kafka_bootstrap is not None
         events = await read_events(self.settings.kafka_bootstrap, self.topic)
         check_events(events, rows, repetitions=repetitions)
+        check_states(await read_states(self.settings.kafka_bootstrap, self.state_topic), rows)
+        return rows
 
 
 @asynccontextmanager
@@ -96,7 +117,7 @@ async def set_stage(postgres: PostgresServer, bootstrap: str, folder: Path) -> A
         CONSENT_RELAY_DATABASE_URL=database.url("consent_relay"),
         CONSENT_KAFKA_BOOTSTRAP=bootstrap,
     )
-    stage = Stage(database, environment, f"{prefix}.changes.v1")
+    stage = Stage(database, environment, prefix)
     try:
         yield stage
     finally:

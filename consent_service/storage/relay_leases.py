@@ -90,9 +90,12 @@ async def seize_leases(connection: Connection, holder: str, lease_s: float) -> N
         await connection.execute(_SEIZE, holder, lease_s)
 
 
+_HELD = "select count(*) from relay_leases where holder = $1"
+
+
 async def held_leases(connection: Connection, holder: str) -> int:
     """How many groups are the holder's."""
-    held: int = await connection.fetchval("select count(*) from relay_leases where holder = $1", holder)
+    held: int = await connection.fetchval(_HELD, holder)
     return held
 
 
@@ -104,8 +107,11 @@ where shard_group in (
 """
 
 
+_LEAVE = "delete from relay_members where holder = $1"
+
+
 async def give_back_leases(connection: Connection, holder: str) -> None:
     """Free the holder's groups at once, for whoever asks next."""
     async with connection.transaction():
         await connection.execute(_GIVE_BACK, holder)
-        await connection.execute("delete from relay_members where holder = $1", holder)
+        await connection.execute(_LEAVE, holder)

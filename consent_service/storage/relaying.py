@@ -48,14 +48,18 @@ async def read_backlog(connection: Connection, groups: int) -> Backlog:
     )
 
 
+_LEDGER_ID = "select ledger_id from ledger_identity"
+_PREFIXES = "select distinct topic_prefix from controllers order by topic_prefix"
+
+
 async def read_ledger_id(connection: Connection) -> UUID:
     """Which ledger this is, among all that publish to one Kafka."""
-    ledger_id: UUID = await connection.fetchval("select ledger_id from ledger_identity")
+    ledger_id: UUID = await connection.fetchval(_LEDGER_ID)
     return ledger_id
 
 
 async def read_topic_prefixes(connection: Connection) -> list[str]:
-    rows = await connection.fetch("select distinct topic_prefix from controllers order by 1")
+    rows = await connection.fetch(_PREFIXES)
     return [row[0] for row in rows]
 
 
@@ -66,9 +70,12 @@ class Filled(msgspec.Struct, frozen=True):
     ledger_epoch: int
 
 
+_READ_FILLED = "select topic, shard_group, topic_id, ledger_epoch from filled_topics"
+
+
 async def read_filled(connection: Connection) -> dict[tuple[str, int], Filled]:
     """By topic and group of shards."""
-    rows = await connection.fetch("select topic, shard_group, topic_id, ledger_epoch from filled_topics")
+    rows = await connection.fetch(_READ_FILLED)
     return {(row[0], row[1]): Filled(row[2], row[3]) for row in rows}
 
 

@@ -16,6 +16,7 @@ ROLES = {
     "outbox": "consent_relay",
     "reconciliation": "consent_auditor",
     "relay_leases": "consent_relay",
+    "relaying": "consent_relay",
     "verification": "consent_auditor",
 }
 #: Statements that other roles run too, or alone.

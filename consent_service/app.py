@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from consent_service.domain.errors import Overloaded, Unavailable
+from consent_service.events.feed import Feed, open_feed
 from consent_service.events.kafka import Kafka
 from consent_service.events.relay import Relay
 from consent_service.http.application import build_app
@@ -34,6 +35,7 @@ from consent_service.usecases.idempotency import sweep
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.records import Records
+from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 
 _log = logging.getLogger(__name__)
@@ -90,9 +92,12 @@ async def open_pool(
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, metrics: Metrics, *, relay: Relay | None = None
+    settings: Settings, metrics: Metrics, stop: asyncio.Event, *, relay: Relay | None = None
 ) -> AsyncIterator[Services]:
-    """The use cases on a database of role consent_service. At the end, what was accepted is answered first."""
+    """The use cases on a database of role consent_service. At the end, what was accepted is answered first.
+
+    Streams of changes end as soon as `stop` is set.
+    """
     if settings.jwks is None:
         raise SettingsError("CONSENT_JWKS: is needed: the path or URL of the keys that verify tokens")
     keyring = keyring_from(settings)
@@ -114,6 +119,8 @@ async def open_services(
             keep_answers_for=timedelta(hours=settings.idempotency_keep_h),
             wake=wake,
         )
+        states = States(database, catalogue)
+        feed = _feed(settings, states, metrics)
         services = Services(
             ledger=ledger,
             permissions=Permissions(
@@ -125,17 +132,35 @@ async def open_services(
             keys=keys,
             issuer=settings.token_issuer,
             audience=settings.token_audience,
+            states=states,
+            feed=feed,
             health=ServiceHealth(database, relay),
             metrics=metrics,
         )
         async with (
             _beside(_sweep(database, catalogue), name="sweep of kept answers"),
             _beside(announcer.run(), name="announcements"),
+            contextlib.nullcontext() if feed is None else open_feed(feed, stop),
         ):
             try:
                 yield services
             finally:
                 await ledger.close(settings.shutdown_s)
+
+
+def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
+    """None where the settings name no Kafka."""
+    if settings.kafka_bootstrap is None:
+        return None
+    return Feed(
+        settings.kafka_bootstrap,
+        states.topic_prefix,
+        metrics,
+        heartbeat_s=settings.feed_heartbeat_s,
+        window_rows_max=settings.feed_window_rows_max,
+        readers_max=settings.feed_readers_max,
+        catch_ups_max=settings.feed_catch_ups_max,
+    )
 
 
 @asynccontextmanager
@@ -193,7 +218,7 @@ async def run_service(
 
     async with (
         open_relay(settings, metrics) as relay,
-        open_services(settings, metrics, relay=relay) as services,
+        open_services(settings, metrics, stop, relay=relay) as services,
     ):
         app = build_app(services, public_url=url)
         # What was made at the start stays; collecting it again and again would only cost: 11 to 20 % of the records.

@@ -52,3 +52,15 @@ class Metrics:
             "Age of the oldest event that waits for Kafka, in seconds.",
             registry=self.registry,
         )
+        self.feed_readers = Gauge(
+            "consent_feed_readers", "Open streams of `/v1/changes`.", registry=self.registry
+        )
+        self.feed_events = Counter(
+            "consent_feed_events_total", "Changes sent on streams of `/v1/changes`.", registry=self.registry
+        )
+        self.feed_cut_off = Counter(
+            "consent_feed_cut_off_total",
+            "Streams of `/v1/changes` that were ended because the reader was too slow.",
+            ("why",),
+            registry=self.registry,
+        )

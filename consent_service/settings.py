@@ -76,6 +76,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a stop waits for what was accepted."""
     outbox_batch_rows_max: int = 500
     idempotency_keep_h: int = 48
+    feed_heartbeat_s: float = 15.0
+    """A stream of changes is never quiet for longer."""
+    feed_readers_max: int = 2000
+    """Streams of changes that a process has open; beyond it 503 with Retry-After."""
+    feed_catch_ups_max: int = 8
+    """Of them, those that read what is past from Kafka by themselves."""
+    feed_window_rows_max: int = 10000
+    """Changes of a topic in memory; a reader that is further behind the end is cut off."""
     log_level: str = "info"
 
 
@@ -172,6 +180,10 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "shutdown_s": _seconds,
     "outbox_batch_rows_max": _positive,
     "idempotency_keep_h": _positive,
+    "feed_heartbeat_s": _seconds,
+    "feed_readers_max": _positive,
+    "feed_catch_ups_max": _positive,
+    "feed_window_rows_max": _positive,
 }
 
 

@@ -117,6 +117,16 @@ class Erased(ConsentError):
     title = "The person was erased"
 
 
+class NoLongerKept(ConsentError):
+    """The stream cannot be resumed from there (R32)."""
+
+    slug = "no-longer-kept"
+    title = "The stream no longer goes back that far"
+
+    def members(self) -> dict[str, Any]:
+        return {"snapshot": "/v1/states"}
+
+
 class VersionMismatch(ConsentError):
     """A stale `If-Match` (CORE 5)."""
 

@@ -23,7 +23,7 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.values import is_slug
 from consent_service.http.auth import Principal, Tokens
-from consent_service.http.exchange import Call, Reply, read_path_id
+from consent_service.http.exchange import Call, Reply, Streamed, read_path_id
 from consent_service.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from consent_service.http.operation import Operation
 from consent_service.http.problems import problem_body, problem_headers, status_of
@@ -35,7 +35,7 @@ from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, read_
 _log = logging.getLogger("consent_service.http")
 
 #: Headers that decide something: two of them would let two readers see two requests.
-_ONCE = frozenset({b"content-type", b"content-length", b"if-match", IDEMPOTENCY_KEY})
+_ONCE = frozenset({b"content-type", b"content-length", b"if-match", b"last-event-id", IDEMPOTENCY_KEY})
 _LENGTH_DIGITS_MAX = 18
 _STOPPED = (
     "The service stopped before this was done; whether it was is not known. Ask, or send the same again."
@@ -54,7 +54,7 @@ class Answering(ABC):
 
     async def answer(
         self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive
-    ) -> Reply | None:
+    ) -> Reply | Streamed | None:
         """`headers` are the scope's by name; one that came twice is there once. None: nobody is there any more."""
         try:
             return await self._reply(scope, headers, receive)
@@ -70,7 +70,9 @@ class Answering(ABC):
             return problem_reply(internal())
 
     @abstractmethod
-    async def _reply(self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive) -> Reply: ...
+    async def _reply(
+        self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive
+    ) -> Reply | Streamed: ...
 
     async def _principal(self, scope: AsgiScope, headers: dict[bytes, bytes]) -> Principal:
         doubled = len(headers) != len(scope["headers"])
@@ -111,7 +113,9 @@ class Endpoint(Answering):
         self._services = services
         self._body_bytes_max = services.limits.body_bytes_max
 
-    async def _reply(self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive) -> Reply:
+    async def _reply(
+        self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive
+    ) -> Reply | Streamed:
         # HEAD is GET whose body is left out at the end (RFC 9110 section 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self._operations.get(method)

@@ -14,7 +14,9 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
+from consent_service.http.exchange import Reply
 from consent_service.http.routing import Router
+from consent_service.http.streaming import stream
 from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
 from consent_service.metrics import Metrics
 from consent_service.usecases.clock import new_id, now
@@ -53,9 +55,12 @@ class Envelope:
         reply = await endpoint.answer(scope, headers, receive)
         if reply is None:
             return
-        length = (b"content-length", b"%d" % len(reply.body))
-        told = [*reply.headers, length, (b"x-request-id", request_id), _NOSNIFF]
+        told = [*reply.headers, (b"x-request-id", request_id), _NOSNIFF]
         self._measure(scope, reply.status, begun)
+        if not isinstance(reply, Reply):
+            await stream(reply, told, scope, receive, send)
+            return
+        told.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": told})
         body = b"" if scope["method"] == "HEAD" else reply.body
         await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -116,3 +116,33 @@ PURPOSE_INPUT: dict[str, Any] = {
     "renew_after": "P3Y",
     "confirmation": "double_opt_in",
 }
+
+EVENT_ID = "AaJ0m1Zb9kEcBgECAwQFBgcICQoLDOpxK5w"
+CHANGE: dict[str, Any] = {
+    "record_id": RECORD_ID,
+    "controller": "ansettr",
+    "subject_id": SUBJECT_ID,
+    "sequence": 1,
+    "purpose": PURPOSE,
+    "command": "grant",
+    "status": "given",
+    "version": 1,
+    "permission": PERMISSION,
+    "governing_version": 1,
+    "legal_bases": ["consent"],
+    "preferences": None,
+    "source": "banner",
+    "recorded_at": "2026-03-02T09:15:00.123456Z",
+    "occurred_at": None,
+    "effective_at": "2026-03-02T09:15:00.123456Z",
+    "cause": None,
+    "superseded": False,
+    "replayed": False,
+    "ledger_epoch": 1,
+    "traceparent": None,
+}
+STATES: dict[str, Any] = {
+    "items": [{**SUBJECT_STATE["consents"][0], "subject_id": SUBJECT_ID, "sequence": 1}],
+    "next": None,
+    "resume": EVENT_ID,
+}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -28,6 +29,27 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     headers: Headers
+
+
+class Source(Protocol):
+    """Where a stream's bytes come from."""
+
+    def parts(self) -> AsyncIterator[bytes]:
+        """What is to be sent, in order, as long as there is something to come."""
+        ...
+
+    async def close(self, *, stalled: bool = False) -> None:
+        """Always called at the end, however it came; `stalled`: the client did not take what it was sent."""
+        ...
+
+
+class Streamed(msgspec.Struct, frozen=True):
+    """A reply whose body has no known end; after `seconds` it ends all the same."""
+
+    status: int
+    headers: Headers
+    source: Source
+    seconds: float
 
 
 def json_reply(status: int, value: Any, *extra: tuple[bytes, bytes], replayed: bool = False) -> Reply:

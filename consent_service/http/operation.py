@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from consent_service.domain.errors import ConsentError
-from consent_service.http.exchange import Call, Reply
+from consent_service.http.exchange import Call, Reply, Streamed
 from consent_service.http.services import Services
 
-Handler = Callable[[Call, Services], Awaitable[Reply]]
+Handler = Callable[[Call, Services], Awaitable[Reply | Streamed]]
 
 
 class Parameter(msgspec.Struct, frozen=True):

@@ -87,6 +87,13 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
         "The person was erased; nothing more is recorded about them, and nothing is known.",
         "Drop the id. A person who comes back gets a new one.",
     ),
+    errors.NoLongerKept: (
+        (
+            "The event id to resume from is older than what Kafka keeps, or of a topic that was deleted or made "
+            "anew since, or of another controller's."
+        ),
+        "Read all pages of `/v1/states`, then follow `/v1/changes` from the `resume` that they name.",
+    ),
     errors.VersionMismatch: (
         "Somebody published a version after the one that `If-Match` names.",
         "Read the purpose again, and decide anew.",
@@ -124,7 +131,10 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
         "Try again after `Retry-After` seconds, with the same `Idempotency-Key`.",
     ),
     errors.Unavailable: (
-        "The database, or the keys that verify tokens, cannot be reached; nothing was recorded.",
+        (
+            "The database, the keys that verify tokens, or what the stream is read from, Kafka, cannot be reached; "
+            "nothing was recorded."
+        ),
         "Try again after `Retry-After` seconds, with the same `Idempotency-Key`.",
     ),
     ConsentError: (

@@ -54,6 +54,7 @@ STATUS: dict[str, int] = {
     errors.MustBeMaterial.slug: 422,
     errors.IdempotencyKeyReuse.slug: 422,
     errors.Erased.slug: 410,
+    errors.NoLongerKept.slug: 410,
     errors.VersionMismatch.slug: 412,
     errors.NotPossibleNow.slug: 409,
     errors.VersionOvertaken.slug: 409,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from consent_service.http import commands, operators, permissions, purposes, records, subjects
+from consent_service.http import (
+    changes,
+    commands,
+    operators,
+    permissions,
+    purposes,
+    records,
+    states,
+    subjects,
+)
 from consent_service.http.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,6 +20,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *subjects.OPERATIONS,
     *records.OPERATIONS,
     *purposes.OPERATIONS,
+    *changes.OPERATIONS,
+    *states.OPERATIONS,
     *operators.OPERATIONS,
 )
 

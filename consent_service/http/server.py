@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from consent_service.http.trace import ABORT
+
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_S_MAX = 10.0
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
+OPEN_FILES = 65_536
 DRAIN_S = 0.5
 """How long clients on open connections get one more answer, which tells them to close."""
 CANCEL_S = 5.0
@@ -82,6 +86,7 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
         self.head_open = True
         self.head_bytes = 0
 
@@ -154,6 +159,13 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+def allow_connections() -> None:
+    """Streams stay open by the thousand; the usual limit of open files is about that."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, OPEN_FILES), hard))
+
+
 async def serve(
     app: Any, bound: socket.socket, stop: asyncio.Event, ready: Callable[[], None], grace_s: int
 ) -> None:
@@ -175,6 +187,7 @@ async def serve(
         timeout_graceful_shutdown=grace_s,
     )
     server = Server(config, ready)
+    allow_connections()
 
     async def pass_on_stop() -> None:
         await stop.wait()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from consent_service.http.exchange import Source
 from consent_service.http.keys import Keys
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
@@ -14,7 +15,9 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.records import Records
+from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
+from consent_service.usecases.submissions import Caller
 
 
 class Health(Protocol):
@@ -26,6 +29,21 @@ class Health(Protocol):
 
     async def broker(self) -> bool | None:
         """Whether the broker is reached; None where this process has no relay."""
+        ...
+
+
+class Feed(Protocol):
+    """What /v1/changes is read from (R32)."""
+
+    async def open(self, caller: Caller, after: str | None) -> Source:
+        """Server-sent events behind the one of that id, or else from now on; the caller closes the source.
+
+        Raises InvalidRequest, NoLongerKept, Overloaded, Unavailable.
+        """
+        ...
+
+    async def newest(self, controller: str) -> str:
+        """The id from which on comes what is published from now on. Raises Unavailable."""
         ...
 
 
@@ -48,7 +66,10 @@ class Services:
     keys: Keys
     issuer: str
     audience: str
+    states: States
     health: Health
     metrics: Metrics
+    feed: Feed | None = None
+    """None where the settings name no Kafka."""
     limits: Limits = Limits()
     now: Callable[[], datetime] = clock.now

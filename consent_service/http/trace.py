@@ -12,6 +12,8 @@ AsgiSend: TypeAlias = Callable[[Any], Awaitable[None]]
 
 #: Where the envelope leaves the request's id for the log.
 REQUEST_ID = "consent_request_id"
+#: Where the server leaves a call that ends the connection at once, whatever still waits to be sent.
+ABORT = "consent_abort"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 

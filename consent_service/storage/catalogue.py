@@ -97,6 +97,15 @@ async def read_controller(connection: Connection, controller: str) -> Controller
     )
 
 
+_TOPIC_PREFIX = "select topic_prefix from controllers where controller = $1"
+
+
+async def read_topic_prefix(connection: Connection, controller: str) -> str | None:
+    """What the controller's topics begin with; None where there is no such controller."""
+    prefix: str | None = await connection.fetchval(_TOPIC_PREFIX, controller)
+    return prefix
+
+
 _SITES = "select site_key, origins, purposes from sites where controller = $1 order by site_key"
 
 

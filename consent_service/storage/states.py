@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -111,6 +111,52 @@ async def read_subject_states(connection: Connection, controller: str, subject_i
     """Every purpose that has a record about this subject, in the order of their slugs."""
     rows = await connection.fetch(_READ_SUBJECT, controller, subject_id)
     return {row[0]: _state(row[1:]) for row in rows}
+
+
+# Along both primary keys. That a person's row lies behind the last one's too follows from the join, but only said it
+# keeps the planner from reading the persons of all pages before.
+_PAGE = """
+    select states.subject_id, states.purpose, states.sequence,
+           subjects.erased_at, subjects.suppressed_at, subjects.restricted_at,
+           states.status, states.command, states.version, states.record_id, states.since, states.until,
+           states.effective_at, states.preferences, states.preferences_record_id
+    from states
+    join subjects
+        on subjects.controller = states.controller
+       and subjects.subject_id = states.subject_id
+    where states.controller = $1
+      and (states.subject_id, states.purpose) > ($2, $3)
+      and subjects.subject_id >= $2
+      and ($4::text[] is null or states.purpose = any ($4))
+    order by states.subject_id, states.purpose
+    limit $5
+"""
+
+
+class StateRow(msgspec.Struct, frozen=True):
+    """One subject and purpose. `sequence` is that of its latest record."""
+
+    subject_id: UUID
+    purpose: str
+    sequence: int
+    flags: SubjectFlags
+    state: State
+
+
+async def read_state_page(
+    connection: Connection,
+    controller: str,
+    *,
+    after: tuple[UUID, str],
+    purposes: Collection[str] | None,
+    limit: int,
+) -> list[StateRow]:
+    """The controller's next states behind this (subject, purpose), of these purposes or of all."""
+    wanted = None if purposes is None else sorted(purposes)
+    rows = await connection.fetch(_PAGE, controller, *after, wanted, limit)
+    return [
+        StateRow(row[0], row[1], row[2], flags_from(row[3], row[4], row[5]), _state(row[6:])) for row in rows
+    ]
 
 
 async def ask(connection: Connection, questions: Sequence[tuple[str, UUID | None, str]]) -> list[Asked]:

@@ -18,7 +18,7 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.identifiers import Identifier
 from consent_service.domain.purposes import Purpose
-from consent_service.domain.records import Fact, Permission, Preferences, State
+from consent_service.domain.records import Fact, Permission, Preferences, State, SubjectFlags
 from consent_service.domain.values import Status
 from consent_service.storage.audit import AuditEntry, insert_entries
 from consent_service.storage.database import Connection, Database
@@ -27,7 +27,6 @@ from consent_service.storage.records import read_facts
 from consent_service.storage.states import read_subject_states
 from consent_service.storage.subjects import (
     IdentifierRow,
-    SubjectRow,
     delete_identifier,
     find_identifiers,
     read_identifiers,
@@ -50,6 +49,21 @@ class ConsentItem(msgspec.Struct, frozen=True):
     record_id: UUID | None
     permission: Permission
     preferences: Preferences | None
+
+
+def consent_item(flags: SubjectFlags, purpose: Purpose, state: State, at: datetime) -> ConsentItem:
+    """What stands at that moment."""
+    judged = known_at(flags, state, purpose, at)
+    stands = standing(state, published_at(purpose, at), at)
+    return ConsentItem(
+        purpose=purpose.slug,
+        status=stands.status,
+        version=judged.version or state.version,
+        since=stands.since,
+        record_id=state.record_id,
+        permission=judged,
+        preferences=state.preferences,
+    )
 
 
 class LinkedIdentifier(msgspec.Struct, frozen=True):
@@ -150,20 +164,9 @@ class Subjects:
             if state is not None:
                 states[purpose] = state
         at = as_of or now
-        return [self._item(subject, purposes[purpose], state, at) for purpose, state in states.items()]
-
-    def _item(self, subject: SubjectRow, purpose: Purpose, state: State, at: datetime) -> ConsentItem:
-        judged = known_at(subject.flags, state, purpose, at)
-        stands = standing(state, published_at(purpose, at), at)
-        return ConsentItem(
-            purpose=purpose.slug,
-            status=stands.status,
-            version=judged.version or state.version,
-            since=stands.since,
-            record_id=state.record_id,
-            permission=judged,
-            preferences=state.preferences,
-        )
+        return [
+            consent_item(subject.flags, purposes[purpose], state, at) for purpose, state in states.items()
+        ]
 
     async def _existing(self, connection: Connection, controller: str, subject_id: UUID) -> None:
         subject = await read_subject(connection, controller, subject_id)

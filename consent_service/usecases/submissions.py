@@ -15,7 +15,7 @@ from consent_service.domain.values import Channel, Command
 class Caller(msgspec.Struct, frozen=True):
     """Who speaks: the controller its token is bound to, and the token's subject, which becomes the record's actor.
 
-    `purposes` limits whose identifiers it may read to persons of these, unless null (R35).
+    `purposes`, unless null, limits it to the identifiers of persons of these (R35), and to their changes and states.
     """
 
     controller: str

@@ -25,6 +25,7 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.records import Records
+from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 from tests.databases import TestDatabase, copy_template, drop
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer
@@ -126,6 +127,7 @@ async def running_services(
             keys=await issuer.keys(),
             issuer=ISSUER,
             audience=AUDIENCE,
+            states=States(database, catalogue, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
         )

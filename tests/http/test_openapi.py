@@ -21,6 +21,9 @@ DOCUMENT: dict[str, Any] = json.loads(
     msgspec.json.encode(openapi_document(OPERATIONS, "https://consent.example"))
 )
 
+#: Their answers are compared in tests/http/test_changes.py and test_states.py.
+WITH_KAFKA = ("/v1/changes", "/v1/states")
+
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
     return [
@@ -89,6 +92,8 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
         "version": "1",
     }
     for method, path, described in sorted(operations(), key=lambda one: one[0] in ("put", "delete")):
+        if path in WITH_KAFKA:
+            continue
         filled = path
         for name, value in values.items():
             filled = filled.replace(f"{{{name}}}", value)

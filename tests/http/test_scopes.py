@@ -28,6 +28,8 @@ GET    | /v1/purposes/{purpose}                                   | catalogue:re
 PUT    | /v1/purposes/{purpose}                                   | catalogue:write
 GET    | /v1/purposes/{purpose}/versions/{version}                | catalogue:read
 GET    | /v1/purposes/{purpose}/draft                             | catalogue:read
+GET    | /v1/changes                                              | changes:read
+GET    | /v1/states                                               | changes:read
 GET    | /healthz                                                 | none
 GET    | /readyz                                                  | none
 GET    | /metrics                                                 | none

@@ -191,6 +191,19 @@ async def test_a_page_of_history(grown: TestDatabase, generic: bool) -> None:
 
 
 @either_plan
+async def test_a_page_of_a_snapshot(grown: TestDatabase, generic: bool) -> None:
+    (controller,), (subject_id,) = await people(grown, 1)
+    for purposes in (None, ["purpose-1"]):
+        how = await planned(
+            *(grown, "consent_service", "states", "_PAGE"),
+            *(controller, subject_id, "purpose-1", purposes, 101),
+            generic=generic,
+        )
+
+        assert how == {"states_pkey", "subjects_pkey"}
+
+
+@either_plan
 async def test_a_record_by_its_id(grown: TestDatabase, generic: bool) -> None:
     how = await planned(
         grown, "consent_service", "records", "_BY_ID", "ansettr", [UUID(int=1)], generic=generic

@@ -1,0 +1,77 @@
+"""A snapshot of all that stands, page by page (R32)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from consent_service.domain.errors import UnknownController
+from consent_service.storage.catalogue import read_topic_prefix
+from consent_service.storage.database import Database
+from consent_service.storage.states import StateRow, read_state_page
+from consent_service.usecases import clock
+from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.subjects import ConsentItem, consent_item
+from consent_service.usecases.submissions import Caller
+
+#: Comes before every subject and purpose.
+BEGINNING = (UUID(int=0), "")
+
+
+class StateItem(ConsentItem, frozen=True, kw_only=True):
+    """What stands for one subject and purpose; an event with a higher `sequence` of the same pair replaces it."""
+
+    subject_id: UUID
+    sequence: int
+
+
+class StatePage(msgspec.Struct, frozen=True):
+    """`next` is the pair to go on behind, null at the end."""
+
+    items: list[StateItem]
+    next: tuple[UUID, str] | None
+
+
+class States:
+    """Each page is of its own moment; what changes in between comes on the stream."""
+
+    def __init__(
+        self, database: Database, catalogue: Catalogue, *, now: Callable[[], datetime] = clock.now
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._now = now
+
+    async def page(self, caller: Caller, *, limit: int, after: tuple[UUID, str] = BEGINNING) -> StatePage:
+        """The states behind this pair that the caller may see, in the order of subject and purpose."""
+        controller = caller.controller
+        async with self._database.transaction([controller], read_only=True) as connection:
+            rows = await read_state_page(
+                connection, controller, after=after, purposes=caller.purposes, limit=limit + 1
+            )
+            # The catalogue last, so that it knows every purpose and version that the states name.
+            purposes = await self._catalogue.purposes_in(connection, controller)
+        now = self._now()
+
+        def item(row: StateRow) -> StateItem:
+            stands = consent_item(row.flags, purposes[row.purpose], row.state, now)
+            fields = {name: getattr(stands, name) for name in ConsentItem.__struct_fields__}
+            return StateItem(**fields, subject_id=row.subject_id, sequence=row.sequence)
+
+        more = len(rows) > limit
+        last = rows[limit - 1] if more else None
+        return StatePage(
+            items=[item(row) for row in rows[:limit]],
+            next=None if last is None else (last.subject_id, last.purpose),
+        )
+
+    async def topic_prefix(self, controller: str) -> str:
+        """What the names of the controller's topics begin with. Raises UnknownController."""
+        async with self._database.transaction([controller], read_only=True) as connection:
+            prefix = await read_topic_prefix(connection, controller)
+        if prefix is None:
+            raise UnknownController("The controller has no catalogue here.")
+        return prefix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
@@ -20,6 +21,7 @@ _WORDS = Struct("<9I")
 _LENGTH = 36
 
 
+@lru_cache(maxsize=4096)
 def subject_hash(subject_id: UUID) -> int:
     """Kafka's murmur2 of the 36-character lower-case id, without its sign bit: 0 to 2**31 - 1.
 

@@ -8,7 +8,7 @@ from consent_service.domain.changes import ConsentChange, ConsentState, PurposeP
 from consent_service.domain.partitions import subject_hash
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Reason, format_time
-from consent_service.events.messages import Header, Message, envelope, to_stamp
+from consent_service.events.messages import Header, Message, envelope, stamp, to_stamp
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
 from consent_service.events.topics import changes_topic, purposes_topic, state_topic
 from consent_service.events.vocabulary import (
@@ -126,53 +126,71 @@ def _headers(
 
 
 def _change(change: ConsentChange) -> pb.ConsentChange:
-    message = pb.ConsentChange(
-        record_id=str(change.record_id),
-        controller=change.controller,
-        subject_id=str(change.subject_id),
-        sequence=change.sequence,
-        purpose=change.purpose,
-        command=COMMANDS.number(change.command),
-        status=STATUSES.number(change.status),
-        version=change.version,
-        standing_version=change.standing_version,
-        governing_version=change.governing_version,
-        legal_bases=[BASES.number(basis) for basis in change.legal_bases],
-        source=change.source,
-        recorded_at=to_stamp(change.recorded_at),
-        occurred_at=None if change.occurred_at is None else to_stamp(change.occurred_at),
-        effective_at=to_stamp(change.effective_at),
-        cause=CAUSES.number(change.cause),
-        superseded=change.superseded,
-        replayed=change.replayed,
-        ledger_epoch=change.ledger_epoch,
-    )
-    if change.allowed is not None:
-        message.permission.CopyFrom(_permission(change.allowed, change.reason, change.until))
-    if change.preferences is not None:
-        message.preferences.CopyFrom(_preferences(change.preferences))
+    """Field by field: a constructor with these arguments takes four times as long."""
+    message = pb.ConsentChange()
+    message.record_id = str(change.record_id)
+    message.controller = change.controller
+    message.subject_id = str(change.subject_id)
+    message.sequence = change.sequence
+    if change.purpose is not None:
+        message.purpose = change.purpose
+    if change.command is not None:
+        message.command = COMMANDS.number(change.command)
+    if change.version is not None:
+        message.version = change.version
+    if change.governing_version is not None:
+        message.governing_version = change.governing_version
+    if change.source is not None:
+        message.source = change.source
+    stamp(message.recorded_at, change.recorded_at)
+    if change.occurred_at is not None:
+        stamp(message.occurred_at, change.occurred_at)
+    stamp(message.effective_at, change.effective_at)
+    if change.cause is not None:
+        message.cause = CAUSES.number(change.cause)
+    message.superseded = change.superseded
+    message.replayed = change.replayed
+    message.ledger_epoch = change.ledger_epoch
+    _stands(message, change)
     return message
 
 
 def _state(state: ConsentState) -> pb.ConsentState:
-    message = pb.ConsentState(
-        controller=state.controller,
-        subject_id=str(state.subject_id),
-        purpose=state.purpose,
-        sequence=state.sequence,
-        record_id=None if state.record_id is None else str(state.record_id),
-        status=STATUSES.number(state.status),
-        permission=_permission(state.allowed, state.reason, state.until),
-        standing_version=state.standing_version,
-        legal_bases=[BASES.number(basis) for basis in state.legal_bases],
-        recorded_at=None if state.recorded_at is None else to_stamp(state.recorded_at),
-        effective_at=None if state.effective_at is None else to_stamp(state.effective_at),
-        ledger_epoch=state.ledger_epoch,
-        merged_into=None if state.merged_into is None else str(state.merged_into),
-    )
-    if state.preferences is not None:
-        message.preferences.CopyFrom(_preferences(state.preferences))
+    message = pb.ConsentState()
+    message.controller = state.controller
+    message.subject_id = str(state.subject_id)
+    if state.purpose is not None:
+        message.purpose = state.purpose
+    message.sequence = state.sequence
+    if state.record_id is not None:
+        message.record_id = str(state.record_id)
+    if state.recorded_at is not None:
+        stamp(message.recorded_at, state.recorded_at)
+    if state.effective_at is not None:
+        stamp(message.effective_at, state.effective_at)
+    message.ledger_epoch = state.ledger_epoch
+    if state.merged_into is not None:
+        message.merged_into = str(state.merged_into)
+    _stands(message, state)
     return message
+
+
+def _stands(message: pb.ConsentChange | pb.ConsentState, told: ConsentChange | ConsentState) -> None:
+    """What changes and states tell alike: status, permission, version, bases, preferences."""
+    if told.status is not None:
+        message.status = STATUSES.number(told.status)
+    if told.allowed is not None:
+        message.permission.allowed = told.allowed
+        if told.reason is not None:
+            message.permission.reason = REASONS.number(told.reason)
+        if told.until is not None:
+            stamp(message.permission.until, told.until)
+    if told.standing_version is not None:
+        message.standing_version = told.standing_version
+    for basis in told.legal_bases:
+        message.legal_bases.append(BASES.number(basis))
+    if told.preferences is not None:
+        _prefer(message.preferences, told.preferences)
 
 
 def _purpose(event: PurposePublished) -> pb.PurposePublished:
@@ -209,7 +227,9 @@ def _permission(allowed: bool, reason: Reason | None, until: datetime | None) ->
     return pb.Permission(allowed=allowed, reason=REASONS.number(reason), until=ends)
 
 
-def _preferences(preferences: Preferences) -> pb.Preferences:
-    return pb.Preferences(
-        channels=preferences.channels, topics=preferences.topics, frequency=preferences.frequency
-    )
+def _prefer(message: pb.Preferences, preferences: Preferences) -> None:
+    message.SetInParent()
+    message.channels.extend(preferences.channels)
+    message.topics.extend(preferences.topics)
+    if preferences.frequency is not None:
+        message.frequency = preferences.frequency

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 
 from consent_service.domain.changes import Heartbeat
@@ -157,8 +158,8 @@ class Relay:
         """What Kafka has leaves the outbox before more is read of the same lanes."""
         if self._published:
             await delete_pointers(connection, self._published)
-            for pointer in self._published:
-                self._metrics.published.labels(pointer.kind).inc()
+            for kind, count in Counter(pointer.kind for pointer in self._published).items():
+                self._metrics.published.labels(kind).inc(count)
             self._published.clear()
 
     async def _read(self, connection: Connection) -> dict[int, list[Told]]:

@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """As role consent_service."""
     relay_database_url: Secret | None = None
     """As role consent_relay; given to `serve`, the relay runs inside the service."""
+    sweeper_database_url: Secret | None = None
+    """As role consent_sweeper; given to `serve`, the sweeper runs inside the service."""
     owner_database_url: Secret | None = None
     """As role consent_owner: migrations."""
     superuser_database_url: Secret | None = None
@@ -76,6 +78,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a stop waits for what was accepted."""
     outbox_batch_rows_max: int = 500
     idempotency_keep_h: int = 48
+    sweep_rows_per_s: int = 500
+    """What all sweepers together close in a second at most: a million in 34 minutes."""
+    renewal_notice: str = "P30D"
+    """ISO 8601 duration: how long before a consent ends by itself that is told."""
     log_level: str = "info"
 
 
@@ -156,6 +162,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "port": _port,
     "database_url": _database,
     "relay_database_url": _database,
+    "sweeper_database_url": _database,
     "owner_database_url": _database,
     "superuser_database_url": _database,
     "auditor_database_url": _database,
@@ -172,6 +179,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "shutdown_s": _seconds,
     "outbox_batch_rows_max": _positive,
     "idempotency_keep_h": _positive,
+    "sweep_rows_per_s": _positive,
 }
 
 

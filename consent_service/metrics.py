@@ -54,7 +54,7 @@ class Metrics:
         )
         self.sweep_pending = Gauge(
             "consent_sweep_pending",
-            "Records `expire` and `invalidate` that the sweeper still has to make, counted up to 100,000 each.",
+            "Records `expire` and `invalidate` that the sweeper still has to make; at most 100,000 are counted.",
             ("kind",),
             registry=self.registry,
         )

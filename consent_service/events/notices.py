@@ -31,30 +31,34 @@ IDENTIFIER_REMOVED = "consent.identifier_removed.v1"
 
 def encode_notice(notice: Notice, topic_prefix: str) -> Message:
     """The message of a notice: the same notice gives the same bytes."""
-    subject = str(notice.subject_id)
     if isinstance(notice, RenewalDue):
-        event_type, about, value = RENEWAL_DUE, f"{subject}/{notice.purpose}", _renewal(notice)
+        event_type, value = RENEWAL_DUE, _renewal(notice)
     else:
         event_type = IDENTIFIER_LINKED if notice.linked else IDENTIFIER_REMOVED
-        about, value = subject, _identifier(notice)
+        value = _identifier(notice)
     return Message(
         topic=notices_topic(topic_prefix),
-        key=subject.encode(),
+        key=str(notice.subject_id).encode(),
         value=value,
         headers=(
             *envelope(event_id=str(notice.notice_id), event_type=event_type, controller=notice.controller),
-            ("ce_subject", about.encode()),
+            ("ce_subject", _about(notice).encode()),
             ("ce_time", format_time(notice.noticed_at).encode()),
         ),
         hashed=subject_hash(notice.subject_id),
     )
 
 
+def _about(notice: Notice) -> str:
+    """The header `ce_subject`."""
+    subject = str(notice.subject_id)
+    return f"{subject}/{notice.purpose}" if isinstance(notice, RenewalDue) else subject
+
+
 def read_notice(record: KafkaRecord) -> Notice:
     """Decode and check one notice, a message of `.notices.v1` that is no heartbeat. Raises NotUnderstood.
 
-    A type of a later release is not understood: what no reader of notices knows it may skip, since they carry no
-    permission.
+    A type of a later release is not understood. Notices carry no permission: a reader may skip what it does not know.
     """
     headers = headers_of(record)
     event_type = headers.get("ce_type", "")
@@ -68,6 +72,7 @@ def read_notice(record: KafkaRecord) -> Notice:
         raise NotUnderstood("the value is no notice of that type") from error
     expect("ce_id", headers.get("ce_id"), str(notice.notice_id))
     expect("ce_source", headers.get("ce_source"), SOURCE + notice.controller)
+    expect("ce_subject", headers.get("ce_subject"), _about(notice))
     if isinstance(notice, IdentifierChanged) and notice.linked != (event_type == IDENTIFIER_LINKED):
         raise NotUnderstood("header ce_type does not fit")
     if record.key != str(notice.subject_id).encode():

@@ -17,7 +17,7 @@ from consent_service.storage.database import Connection
 from consent_service.storage.states import state_from
 from consent_service.storage.subjects import flags_from
 
-#: More than this is not counted, so that counting takes no longer than a page.
+#: No more rows than this are looked at to count what waits.
 COUNTED_MAX = 100_000
 
 
@@ -68,7 +68,7 @@ _ENDED = """
 
 _COUNT_ENDED = """
     select count(*)
-    from (select 1 from states where until is not null and until <= $1 limit $2) as ended
+    from (select 1 from states where until is not null and until <= $1 order by until limit $2) as ended
 """
 
 _ENDING = """
@@ -99,16 +99,15 @@ _WALK = """
 """
 
 _COUNT_OVERTAKEN = """
-    select count(*)
+    select count(*) filter (where overtaken)
     from (
-        select 1
+        select status in ('given', 'renewed', 'requested') and version < $4 as overtaken
         from states
         where controller = $1
           and purpose = $2
           and subject_id > $3
-          and version < $4
-          and status in ('given', 'renewed', 'requested')
-        limit $5) as overtaken
+        order by subject_id
+        limit $5) as walked
 """
 
 _BEGIN_SWEEP = """
@@ -221,7 +220,7 @@ async def walk(
 async def count_overtaken(
     connection: Connection, controller: str, purpose: str, after: UUID, version: int
 ) -> int:
-    """How many the walk still has before it, at most COUNTED_MAX."""
+    """How many the walk will find among the next COUNTED_MAX that it looks at."""
     counted: int = await connection.fetchval(
         _COUNT_OVERTAKEN, controller, purpose, after, version, COUNTED_MAX
     )

@@ -133,6 +133,7 @@ class Sweeper:
         self._renewals = Renewals(database, renewal_notice, now=now, seconds=seconds)
         self._after = BEGINNING
         self._finished: set[SweepKey] = set()
+        self._last_key: SweepKey | None = None
         self._swept = 0
         self._told_swept = 0
         self._look_back_at = self._renew_at = self._progress_at = float("-inf")
@@ -178,13 +179,14 @@ class Sweeper:
         return 0.0 if await self.round() else IDLE_S
 
     async def round(self) -> int:
-        """A page of each kind. Returns how many rows were looked at: 0 where there is nothing to do for now."""
+        """A page of each kind: three waits for the pace at most. Returns how many rows were looked at, 0 where there is
+        nothing to do for now.
+        """
         catalogues = await self._read_catalogues()
         if not catalogues:
             return 0
         looked_at = await self._close_ended(catalogues)
-        for key in self._overtaking(catalogues):
-            looked_at += await self._sweep(key, catalogues[key.controller][key.purpose])
+        looked_at += await self._sweep_next(catalogues)
         await self._pace.wait()
         renewals = await self._renewals.page(catalogues, self._page_rows)
         self._pace.spend(renewals.told + renewals.rows / LOOKED_AT_A_ROW)
@@ -232,6 +234,17 @@ class Sweeper:
             for slug, purpose in purposes.items()
         ]
         return [key for key in keys if key.version > 1 and key not in self._finished]
+
+    async def _sweep_next(self, catalogues: Catalogues) -> int:
+        """A page of one sweep that has anything to do; the others come after it, so that a round stays short."""
+        keys = sorted(self._overtaking(catalogues))
+        behind = [key for key in keys if self._last_key is None or key > self._last_key]
+        for key in (*behind, *keys[: len(keys) - len(behind)]):
+            looked_at = await self._sweep(key, catalogues[key.controller][key.purpose])
+            if looked_at:
+                self._last_key = key
+                return looked_at
+        return 0
 
     async def _sweep(self, key: SweepKey, purpose: Purpose) -> int:
         """A page of the walk over the subjects, from where it was left."""

@@ -98,7 +98,7 @@ async def test_R17_nothing_is_written_where_something_newer_stands(
     room.clock.forward(days=10)
     await room.says(known(renewed), a_command())
     await room.says(known(withdrawn), a_command("withdraw"))
-    room.clock.moment = THREE_YEARS
+    room.clock.moment = THREE_YEARS + timedelta(hours=1)
     await room.says(known(returned), a_command())
     closed = await broom.sweeper._close(
         [_closing("ansettr", one, "nyhetsbrev", Command.EXPIRE, THREE_YEARS) for one in (renewed, returned)]
@@ -256,4 +256,24 @@ async def test_R17_two_sweepers_at_once_tell_each_end_once(
     told = await own_records(rows)
     assert len(told) == len({record["subject_id"] for record in told}) == 60
     assert broom.swept("expire") + other.swept("expire") == 60
+    assert await faults_of(database) == []
+
+
+async def test_R4_several_changes_are_swept_in_turn(
+    database: TestDatabase, room: Room, rows: asyncpg.Connection
+) -> None:
+    """So none waits for the end of another."""
+    for controller in ("ansettr", "coness"):
+        await asyncio.gather(
+            *(room.says(someone(f"p{n}"), a_command(), controller=controller) for n in range(20))
+        )
+        await room.changes_materially(controller)
+    async with a_broom(database, room.clock, rows_per_s=5) as broom:
+        for _ in range(4):
+            await broom.sweeper.round()
+        told = await own_records(rows)
+        await broom.sweeps()
+
+    assert [record["controller"] for record in told] == [*["ansettr"] * 10, *["coness"] * 10]
+    assert len(await own_records(rows)) == 40
     assert await faults_of(database) == []

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry
-from consent_service.domain.changes import RenewalDue
+from consent_service.domain.changes import ConsentChange, Notice, RenewalDue
 from consent_service.domain.purposes import Change
 from consent_service.domain.values import Basis, Cause, Command, Status
 from consent_service.embedded import KafkaServer
@@ -50,6 +50,38 @@ async def changes(database: TestDatabase, purpose: PurposeEntry) -> None:
         database.url(), connections_max=2, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as opened:
         await Catalogue(opened).publish(Caller("ansettr", "test"), purpose.slug, purpose)
+
+
+async def arrived(
+    kafka: KafkaServer, prefix: str
+) -> tuple[list[ConsentChange], list[ConsentChange], list[Notice]]:
+    """What has expired, what was invalidated, and the notices; each event once."""
+    async with consumer(kafka.bootstrap) as reader:
+        changes = [
+            read_change(message).change
+            for message in await read_to_end(reader, f"{prefix}.changes.v1")
+            if not is_heartbeat(message)
+        ]
+        notices = [
+            read_notice(message)
+            for message in await read_to_end(reader, f"{prefix}.notices.v1")
+            if not is_heartbeat(message)
+        ]
+    once = {change.record_id: change for change in changes}.values()
+    return (
+        [change for change in once if change.command is Command.EXPIRE],
+        [change for change in once if change.command is Command.INVALIDATE],
+        list({notice.notice_id: notice for notice in notices}.values()),
+    )
+
+
+CHANGED = PurposeEntry(
+    slug="endres",
+    legal_bases=(Basis.CONSENT,),
+    notices=NOTICES,
+    change=Change.MATERIAL,
+    data_categories=("e-mail",),
+)
 
 
 @pytest.mark.timeout(120)
@@ -94,16 +126,7 @@ async def test_R17_ends_and_changes_arrive_once_each_though_the_sweeper_is_kille
         await asyncio.gather(
             *(grant(client, {"type": "email", "value": f"p{n}@example.no"}, "endres") for n in range(PEOPLE))
         )
-        await changes(
-            database,
-            PurposeEntry(
-                slug="endres",
-                legal_bases=(Basis.CONSENT,),
-                notices=NOTICES,
-                change=Change.MATERIAL,
-                data_categories=("e-mail",),
-            ),
-        )
+        await changes(database, CHANGED)
         await eventually(lambda: told(5))
         await first.stop(signal.SIGKILL)
         halfway = await rows.fetchval("select count(*) from records where command = 'invalidate'")
@@ -112,20 +135,7 @@ async def test_R17_ends_and_changes_arrive_once_each_though_the_sweeper_is_kille
         await eventually(drained)
         code = await second.stop()
 
-    async with consumer(kafka.bootstrap) as reader:
-        arrived = [
-            read_change(message).change
-            for message in await read_to_end(reader, f"{prefix}.changes.v1")
-            if not is_heartbeat(message)
-        ]
-        notices = [
-            read_notice(message)
-            for message in await read_to_end(reader, f"{prefix}.notices.v1")
-            if not is_heartbeat(message)
-        ]
-    closed = {(one.subject_id, one.record_id): one for one in arrived if one.command is not Command.GRANT}
-    expired = [one for one in closed.values() if one.command is Command.EXPIRE]
-    invalid = [one for one in closed.values() if one.command is Command.INVALIDATE]
+    expired, invalid, notices = await arrived(kafka, prefix)
     assert 0 < halfway < PEOPLE
     assert [(one.subject_id, one.status, one.allowed) for one in expired] == [
         (subject_id, Status.EXPIRED, False)
@@ -134,11 +144,11 @@ async def test_R17_ends_and_changes_arrive_once_each_though_the_sweeper_is_kille
     assert {(one.cause, one.status, one.allowed) for one in invalid} == {
         (Cause.PURPOSE_CHANGED, Status.INVALIDATED, False)
     }
-    due = {one.notice_id: one for one in notices if isinstance(one, RenewalDue)}
-    assert [(one.subject_id, one.purpose, one.until) for one in due.values()] == [
+    due = [one for one in notices if isinstance(one, RenewalDue)]
+    assert [(one.subject_id, one.purpose, one.until) for one in due] == [
         (subject_id, "kort", expired[0].effective_at)
     ]
-    assert len({one.notice_id for one in notices}) - len(due) == PEOPLE + 1
+    assert len(notices) - len(due) == PEOPLE + 1
     assert code == 0, "\n".join(second.lines)
 
 

@@ -28,6 +28,7 @@ from tests.events.streams import consumer, eventually, read_to_end
 from tests.processes import environment_for, grant, serving, start
 
 PEOPLE = 40
+TOLD = "from records where channel = 'system'"
 
 
 @pytest.fixture
@@ -50,6 +51,15 @@ async def changes(database: TestDatabase, purpose: PurposeEntry) -> None:
         database.url(), connections_max=2, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as opened:
         await Catalogue(opened).publish(Caller("ansettr", "test"), purpose.slug, purpose)
+
+
+async def until(rows: asyncpg.Connection, question: str) -> None:
+    """As soon as the answer is yes."""
+
+    async def yes() -> bool:
+        return bool(await rows.fetchval(question))
+
+    await eventually(yes, 40)
 
 
 async def arrived(
@@ -102,37 +112,22 @@ async def test_R17_ends_and_changes_arrive_once_each_though_the_sweeper_is_kille
     )
     sweeping = {**environment, "CONSENT_SWEEPER_DATABASE_URL": database.url("consent_sweeper")}
 
-    async def told(number: int) -> bool:
-        found = await rows.fetchval("select count(*) from records where channel = 'system'")
-        return bool(found >= number)
-
-    async def at_work() -> bool:
-        return await rows.fetchval("select holder from sweeper_lease") is not None
-
-    async def warned() -> bool:
-        return bool(
-            await rows.fetchval("select exists (select from stream_notices where kind = 'renewal_due')")
-        )
-
-    async def drained() -> bool:
-        return bool(await rows.fetchval("select not exists (select from outbox)"))
-
     async with serving(environment) as service, service.client() as client:
         first = await start("sweep", environment=sweeping)
-        await eventually(at_work)
+        await until(rows, "select holder is not null from sweeper_lease")
         person = {"type": "email", "value": "kari@example.no"}
         subject_id = UUID((await grant(client, person, "kort"))["subject_id"])
-        await eventually(warned)
+        await until(rows, "select exists (select from stream_notices where kind = 'renewal_due')")
         await asyncio.gather(
             *(grant(client, {"type": "email", "value": f"p{n}@example.no"}, "endres") for n in range(PEOPLE))
         )
         await changes(database, CHANGED)
-        await eventually(lambda: told(5))
+        await until(rows, f"select count(*) >= 5 {TOLD}")
         await first.stop(signal.SIGKILL)
         halfway = await rows.fetchval("select count(*) from records where command = 'invalidate'")
         second = await start("sweep", environment=sweeping)
-        await eventually(lambda: told(PEOPLE + 1), 40)
-        await eventually(drained)
+        await until(rows, f"select count(*) > {PEOPLE} {TOLD}")
+        await until(rows, "select not exists (select from outbox)")
         code = await second.stop()
 
     expired, invalid, notices = await arrived(kafka, prefix)
@@ -166,10 +161,7 @@ async def test_serve_sweeps_where_it_is_given_the_sweepers_database(
     async with serving(environment) as service, service.client() as client:
         await grant(client, {"type": "email", "value": "kari@example.no"}, "kort")
 
-        async def expired() -> bool:
-            return bool(await rows.fetchval("select exists (select from records where command = 'expire')"))
-
-        await eventually(expired)
+        await until(rows, "select exists (select from records where command = 'expire')")
         metrics = (await client.get("/metrics")).text
 
     assert 'consent_swept_total{kind="expire"} 1.0' in metrics

@@ -164,7 +164,7 @@ async def test_R22_two_controllers_share_a_batch_and_nothing_else(
         found = await rows.fetch(
             "select controller from records where subject_id = $1 union all "
             "select controller from states where subject_id = $1 union all "
-            "select controller from outbox where subject_id = $1",
+            "select controller from outbox where subject_id = $1 and kind = 'record'",
             answer.subject_id,
         )
         assert [row[0] for row in found] == [controller] * 3

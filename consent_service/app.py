@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from consent_service.domain.durations import parse_duration
 from consent_service.domain.errors import Overloaded, Unavailable
 from consent_service.events.feed import Feed, open_feed
 from consent_service.events.kafka import Kafka
@@ -37,6 +38,7 @@ from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
+from consent_service.usecases.sweeping import Sweeper
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +128,7 @@ async def open_services(
             permissions=Permissions(
                 database, catalogue, keyring, queue_rows_max=settings.reader_queue_rows_max
             ),
-            subjects=Subjects(database, catalogue, keyring),
+            subjects=Subjects(database, catalogue, keyring, wake=wake),
             records=Records(database, keyring),
             catalogue=catalogue,
             keys=keys,
@@ -219,6 +221,7 @@ async def run_service(
     async with (
         open_relay(settings, metrics) as relay,
         open_services(settings, metrics, stop, relay=relay) as services,
+        open_sweeper(settings, metrics, relay=relay),
     ):
         app = build_app(services, public_url=url)
         # What was made at the start stays; collecting it again and again would only cost: 11 to 20 % of the records.
@@ -232,6 +235,65 @@ def public_url(settings: Settings, bound: socket.socket) -> str:
     """Where the service is reached: as set, or where it listens."""
     host, port = bound.getsockname()[:2]
     return settings.public_url or f"http://{host}:{port}"
+
+
+async def run_sweeper(settings: Settings, stop: asyncio.Event) -> None:
+    """Sweep until `stop` is set, as a process of its own."""
+    async with open_sweeper(settings, Metrics()):
+        await stop.wait()
+
+
+@asynccontextmanager
+async def open_sweeper(
+    settings: Settings, metrics: Metrics, *, relay: Relay | None = None
+) -> AsyncIterator[None]:
+    """A sweeper at work while the block runs; none where the settings name no sweeper's database."""
+    if settings.sweeper_database_url is None:
+        yield
+        return
+    try:
+        notice = parse_duration(settings.renewal_notice)
+    except ValueError as error:
+        raise SettingsError(f"CONSENT_RENEWAL_NOTICE: {error}") from error
+    keyring = keyring_from(settings)
+    async with open_pool(settings, settings.sweeper_database_url, "consent-sweeper") as database:
+        announcer = Announcer(database)
+        wake = announcer.wake if relay is None else relay.wake
+        sweeper = Sweeper(
+            database,
+            Catalogue(database),
+            keyring,
+            holder=process_name(),
+            rows_per_s=settings.sweep_rows_per_s,
+            renewal_notice=notice,
+            metrics=metrics,
+            wake=wake,
+        )
+        async with (
+            _beside(announcer.run(), name="announcements"),
+            _until_stopped(sweeper.run, name="sweeper"),
+        ):
+            yield
+
+
+@asynccontextmanager
+async def _until_stopped(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, name: str
+) -> AsyncIterator[None]:
+    """Work that goes on while the block runs, and then ends in its own order."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(work(stop), name=name)
+    task.add_done_callback(_tell_if_failed)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait({task})
+
+
+def process_name() -> str:
+    """Names this process among all that run; none that ran before had the same."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 async def run_relay(settings: Settings, stop: asyncio.Event) -> None:

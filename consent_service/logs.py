@@ -20,6 +20,8 @@ FIELDS = frozenset(
         "method",
         "milliseconds",
         "position",
+        "purpose",
+        "remaining",
         "request_id",
         "route",
         "seconds",

@@ -46,6 +46,18 @@ class Metrics:
         self.publish_failures = Counter(
             "consent_publish_failures_total", "Batches that Kafka did not take.", registry=self.registry
         )
+        self.swept = Counter(
+            "consent_swept_total",
+            "What time has led to: records `expire` and `invalidate`, notices `renewal_due`.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.sweep_pending = Gauge(
+            "consent_sweep_pending",
+            "Records `expire` and `invalidate` that the sweeper still has to make; at most 100,000 are counted.",
+            ("kind",),
+            registry=self.registry,
+        )
         self.outbox_rows = Gauge("consent_outbox_rows", "Events that wait for Kafka.", registry=self.registry)
         self.outbox_oldest_seconds = Gauge(
             "consent_outbox_oldest_seconds",

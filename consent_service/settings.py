@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """As role consent_service."""
     relay_database_url: Secret | None = None
     """As role consent_relay; given to `serve`, the relay runs inside the service."""
+    sweeper_database_url: Secret | None = None
+    """As role consent_sweeper; given to `serve`, the sweeper runs inside the service."""
     owner_database_url: Secret | None = None
     """As role consent_owner: migrations."""
     superuser_database_url: Secret | None = None
@@ -84,6 +86,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Of them, those that read what is past from Kafka by themselves."""
     feed_window_rows_max: int = 10000
     """Changes of a topic in memory; a reader that is further behind the end is cut off."""
+    sweep_rows_per_s: int = 500
+    """What all sweepers together close in a second at most: a million in 34 minutes."""
+    renewal_notice: str = "P30D"
+    """ISO 8601 duration: how long before a consent ends by itself that is told."""
     log_level: str = "info"
 
 
@@ -164,6 +170,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "port": _port,
     "database_url": _database,
     "relay_database_url": _database,
+    "sweeper_database_url": _database,
     "owner_database_url": _database,
     "superuser_database_url": _database,
     "auditor_database_url": _database,
@@ -184,6 +191,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "feed_readers_max": _positive,
     "feed_catch_ups_max": _positive,
     "feed_window_rows_max": _positive,
+    "sweep_rows_per_s": _positive,
 }
 
 

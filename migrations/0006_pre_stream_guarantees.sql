@@ -43,17 +43,34 @@ create table stream_notices (
 
 create index stream_notices_number on stream_notices (subject_id, number);
 
--- How far the sweep after a material change has come: up to which subject, and how many it has told so far.
+-- How far the sweep after a material change has come: up to which subject, and how many it has told so far. It walks
+-- over the subjects again until a walk that began well after the change has left nobody behind.
 create table sweeps (
     controller text not null,
     purpose text not null,
     version integer not null,
     started_at timestamptz not null,
+    walk_began_at timestamptz not null,
     upto_subject uuid not null default '00000000-0000-0000-0000-000000000000',
+    left_behind bigint not null default 0,
     swept bigint not null default 0,
     finished_at timestamptz,
     constraint sweeps_pkey primary key (controller, purpose, version)
 );
+
+-- Sweepers work one at a time, so that however many run, no more is swept a second than one may.
+create table sweeper_lease (
+    only_one boolean not null default true,
+    holder text,
+    expires_at timestamptz,
+    constraint sweeper_lease_pkey primary key (only_one),
+    constraint sweeper_lease_only_one check (only_one)
+);
+insert into sweeper_lease default values;
+
+-- A page of what ends by itself begins behind the last row of the page before, also where a million end at once.
+drop index states_until;
+create index states_until on states (until, subject_id, purpose) where until is not null;
 
 alter table outbox drop constraint outbox_kind;
 alter table outbox add constraint outbox_kind check (kind in ('record', 'purpose', 'notice'));
@@ -67,7 +84,11 @@ grant select, insert on stream_notices to consent_service, consent_sweeper;
 grant select on stream_notices to consent_relay, consent_auditor;
 grant select, insert, update on sweeps to consent_sweeper;
 grant select on sweeps to consent_auditor;
+grant select, update on sweeper_lease to consent_sweeper;
+grant select on sweeper_lease to consent_auditor;
 grant select on outbox to consent_sweeper;
+-- The one statement that appends records keeps answers too; the sweeper gives it none.
+grant insert, update on idempotency to consent_sweeper;
 
 -- A sweeper serves all controllers, one after the other; it must know their names before it can name one.
 create function controller_names() returns setof text

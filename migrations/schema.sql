@@ -333,12 +333,21 @@ CREATE TABLE public.suppressions (
 
 ALTER TABLE ONLY public.suppressions FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.sweeper_lease (
+    only_one boolean DEFAULT true NOT NULL,
+    holder text,
+    expires_at timestamp with time zone,
+    CONSTRAINT sweeper_lease_only_one CHECK (only_one)
+);
+
 CREATE TABLE public.sweeps (
     controller text NOT NULL,
     purpose text NOT NULL,
     version integer NOT NULL,
     started_at timestamp with time zone NOT NULL,
+    walk_began_at timestamp with time zone NOT NULL,
     upto_subject uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    left_behind bigint DEFAULT 0 NOT NULL,
     swept bigint DEFAULT 0 NOT NULL,
     finished_at timestamp with time zone
 );
@@ -420,6 +429,9 @@ ALTER TABLE ONLY public.subjects
 ALTER TABLE ONLY public.suppressions
     ADD CONSTRAINT suppressions_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY public.sweeper_lease
+    ADD CONSTRAINT sweeper_lease_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (controller, purpose, version);
 
@@ -431,7 +443,7 @@ CREATE INDEX outbox_shard_position ON public.outbox USING btree (shard, "positio
 
 CREATE INDEX records_record_id ON public.records USING btree (record_id);
 
-CREATE INDEX states_until ON public.states USING btree (until) WHERE (until IS NOT NULL);
+CREATE INDEX states_until ON public.states USING btree (until, subject_id, purpose) WHERE (until IS NOT NULL);
 
 CREATE INDEX stream_notices_number ON public.stream_notices USING btree (subject_id, number);
 
@@ -610,7 +622,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.filled_topics TO consent_relay;
 GRANT SELECT ON TABLE public.filled_topics TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_service;
-GRANT SELECT,DELETE ON TABLE public.idempotency TO consent_sweeper;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_sweeper;
 GRANT SELECT ON TABLE public.idempotency TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifier_hashes TO consent_service;
@@ -691,6 +703,9 @@ GRANT SELECT ON TABLE public.subjects TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.suppressions TO consent_service;
 GRANT SELECT ON TABLE public.suppressions TO consent_auditor;
+
+GRANT SELECT,UPDATE ON TABLE public.sweeper_lease TO consent_sweeper;
+GRANT SELECT ON TABLE public.sweeper_lease TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO consent_sweeper;
 GRANT SELECT ON TABLE public.sweeps TO consent_auditor;

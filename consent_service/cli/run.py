@@ -1,4 +1,4 @@
-"""`consent-service run`: everything on this machine, for a newcomer: engines, database, sample, service, relay."""
+"""`consent-service run`: everything on this machine, for a newcomer: engines, database, sample, service."""
 
 from __future__ import annotations
 
@@ -151,6 +151,7 @@ async def _postgres(stack: AsyncExitStack, data_dir: Path, progress: Progress) -
     return {
         "CONSENT_DATABASE_URL": server.url("consent_service", DATABASE),
         "CONSENT_RELAY_DATABASE_URL": server.url("consent_relay", DATABASE),
+        "CONSENT_SWEEPER_DATABASE_URL": server.url("consent_sweeper", DATABASE),
         "CONSENT_OWNER_DATABASE_URL": server.url("consent_owner", DATABASE),
         "CONSENT_AUDITOR_DATABASE_URL": server.url("consent_auditor", DATABASE),
     }

@@ -1,4 +1,4 @@
-"""`consent-service serve` and `relay`: the long-running processes, stopped by SIGTERM or Ctrl-C."""
+"""`consent-service serve` and `relay`: long-running processes, stopped by SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "serve",
         help="answer HTTP; with CONSENT_RELAY_DATABASE_URL and CONSENT_KAFKA_BOOTSTRAP also publish",
         description="Answer HTTP until SIGTERM. With CONSENT_RELAY_DATABASE_URL and CONSENT_KAFKA_BOOTSTRAP set, "
-        "the relay runs inside and publishes the moment something is committed.",
+        "the relay runs inside and publishes the moment something is committed. With CONSENT_SWEEPER_DATABASE_URL "
+        "set, the sweeper runs inside too.",
     )
     serving.set_defaults(handler=serve, needs_settings=True)
     relaying = subparsers.add_parser(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
 from consent_service.domain.consent import permission
 from consent_service.domain.purposes import Change, Confirmation, Purpose, PurposeVersion
 from consent_service.domain.records import Preferences, SubjectFlags
-from consent_service.domain.values import Basis, Cause, Command, Reason, Status
+from consent_service.domain.values import Basis, Cause, Command, Reason, Status, format_time
+
+_RENEWALS = UUID("6f2e1b0c-8a54-5d39-9c1e-27d40b6f7a85")
 
 
 class ConsentChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +109,11 @@ class RenewalDue(msgspec.Struct, frozen=True, kw_only=True):
     noticed_at: datetime
 
 
+def renewal_notice_id(controller: str, subject_id: UUID, purpose: str, until: datetime) -> UUID:
+    """The same for the same end of the same consent, so that the notice is given once (RFC 9562, version 5)."""
+    return uuid5(_RENEWALS, f"{controller}/{subject_id}/{purpose}/{format_time(until)}")
+
+
 class IdentifierChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Notice that an identifier was linked to a subject, or removed (R19). Its value is not told."""
 
@@ -117,6 +124,9 @@ class IdentifierChanged(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     linked: bool
     noticed_at: datetime
+
+
+Notice = RenewalDue | IdentifierChanged
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,6 +67,20 @@ def standing(state: State | None, purpose: Purpose, at: datetime, known: int | N
     return Standing(state.status, state.since, until)
 
 
+def closing(state: State | None, purpose: Purpose, at: datetime) -> tuple[Command, datetime] | None:
+    """The service's own command that writes down how a consent or request has ended by itself, and when (CORE 4).
+
+    None where nothing has ended, or where it was written down already.
+    """
+    if state is None or state.status not in _CLOSING:
+        return None
+    stands = standing(state, purpose, at)
+    if stands.status not in (Status.EXPIRED, Status.INVALIDATED):
+        return None
+    assert stands.since is not None
+    return Command.EXPIRE if stands.status is Status.EXPIRED else Command.INVALIDATE, stands.since
+
+
 def permission(subject: SubjectFlags, state: State | None, purpose: Purpose, now: datetime) -> Permission:
     """May this purpose be pursued for this subject at that moment, and why (CORE 1, 7, 11)."""
     governing = purpose.current(now)

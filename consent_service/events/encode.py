@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from consent_service.domain.changes import ConsentChange, ConsentState, PurposePublished, VersionTerms
+from consent_service.domain.changes import (
+    ConsentChange,
+    ConsentState,
+    Notice,
+    PurposePublished,
+    VersionTerms,
+)
 from consent_service.domain.partitions import subject_hash
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Reason, format_time
 from consent_service.events.messages import Header, Message, envelope, stamp, to_stamp
+from consent_service.events.notices import encode_notice
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
 from consent_service.events.topics import changes_topic, purposes_topic, state_topic
 from consent_service.events.vocabulary import (
@@ -27,12 +34,14 @@ PURPOSE_PUBLISHED = "consent.purpose.published.v1"
 
 
 def encode(
-    event: ConsentChange | PurposePublished, topic_prefix: str, traceparent: str | None = None
+    event: ConsentChange | PurposePublished | Notice, topic_prefix: str, traceparent: str | None = None
 ) -> Message:
     """The message of an event: the same event gives the same bytes."""
     if isinstance(event, ConsentChange):
         return _encode_change(event, topic_prefix, traceparent)
-    return _encode_purpose(event, topic_prefix, traceparent)
+    if isinstance(event, PurposePublished):
+        return _encode_purpose(event, topic_prefix, traceparent)
+    return encode_notice(event, topic_prefix)
 
 
 def _encode_change(change: ConsentChange, topic_prefix: str, traceparent: str | None) -> Message:

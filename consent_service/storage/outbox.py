@@ -13,20 +13,26 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from consent_service.domain.changes import ConsentChange, PurposePublished, consent_until, published
+from consent_service.domain.changes import ConsentChange, Notice, PurposePublished, consent_until, published
 from consent_service.domain.purposes import Change, Purpose, PurposeContent, PurposeVersion
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Cause, Command, Reason, Status
 from consent_service.storage.database import Connection
+from consent_service.storage.notices import notice_from, read_notices
 
 
 class Kind(StrEnum):
     RECORD = "record"
     PURPOSE = "purpose"
+    NOTICE = "notice"
 
 
 class Pointer(msgspec.Struct, frozen=True):
-    """A row of the outbox. Of a purpose, `subject_id` is the nil UUID and `sequence` the version's number."""
+    """A row of the outbox.
+
+    Of a purpose, `subject_id` is the nil UUID and `sequence` the version's number; of a notice, `sequence` is its
+    number.
+    """
 
     position: int
     kind: Kind
@@ -74,7 +80,7 @@ class Located(msgspec.Struct, frozen=True):
     """What a pointer points at, and the prefix of the controller's topics."""
 
     topic_prefix: str
-    event: ConsentChange | PurposePublished
+    event: ConsentChange | PurposePublished | Notice
 
 
 _CHANGES = """
@@ -137,6 +143,9 @@ class EventReader:
         found: dict[Pointer, Located] = {}
         if records:
             await self._read_records(connection, records, found, replayed=replayed)
+        notices = [pointer for pointer in pointers if pointer.kind is Kind.NOTICE]
+        if notices:
+            await self._read_notices(connection, notices, found)
         for pointer in pointers:
             if pointer.kind is Kind.PURPOSE:
                 located = await self._read_purpose(connection, pointer, replayed=replayed)
@@ -170,6 +179,15 @@ class EventReader:
             key = (pointer.controller, pointer.subject_id, pointer.sequence)
             if key in located:
                 found[pointer] = located[key]
+
+    async def _read_notices(
+        self, connection: Connection, pointers: list[Pointer], found: dict[Pointer, Located]
+    ) -> None:
+        numbers = [(pointer.controller, pointer.subject_id, pointer.sequence) for pointer in pointers]
+        by_number = {pointer.sequence: pointer for pointer in pointers}
+        for number, topic_prefix, row in await read_notices(connection, numbers):
+            with contextlib.suppress(*_UNREADABLE):
+                found[by_number[number]] = Located(topic_prefix, notice_from(row))
 
     async def _learn_bases(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
         unknown = {key for row in rows if (key := _governing(row)) is not None} - self._bases.keys()

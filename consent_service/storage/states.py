@@ -75,7 +75,8 @@ def read_preferences(raw: bytes | None) -> Preferences | None:
     return None if raw is None else _preferences.decode(raw)
 
 
-def _state(row: Sequence[Any]) -> State:
+def state_from(row: Sequence[Any]) -> State:
+    """Status, command, version, record_id, since, until, effective_at, preferences, preferences_record_id."""
     status, command, version, record_id, since, until, effective_at, preferences, preferences_record_id = row
     return State(
         status=_STATUSES[status],
@@ -103,14 +104,14 @@ async def read_states(
     states: dict[UUID, dict[str, State]] = {}
     for row in rows:
         if row[4] is not None:
-            states.setdefault(row[2], {})[row[3]] = _state(row[4:])
+            states.setdefault(row[2], {})[row[3]] = state_from(row[4:])
     return states, {row[0]: row[1] for row in rows}
 
 
 async def read_subject_states(connection: Connection, controller: str, subject_id: UUID) -> dict[str, State]:
     """Every purpose that has a record about this subject, in the order of their slugs."""
     rows = await connection.fetch(_READ_SUBJECT, controller, subject_id)
-    return {row[0]: _state(row[1:]) for row in rows}
+    return {row[0]: state_from(row[1:]) for row in rows}
 
 
 # Along both primary keys. That a person's row lies behind the last one's too follows from the join, but only said it
@@ -155,7 +156,8 @@ async def read_state_page(
     wanted = None if purposes is None else sorted(purposes)
     rows = await connection.fetch(_PAGE, controller, *after, wanted, limit)
     return [
-        StateRow(row[0], row[1], row[2], flags_from(row[3], row[4], row[5]), _state(row[6:])) for row in rows
+        StateRow(row[0], row[1], row[2], flags_from(row[3], row[4], row[5]), state_from(row[6:]))
+        for row in rows
     ]
 
 
@@ -169,7 +171,7 @@ async def ask(connection: Connection, questions: Sequence[tuple[str, UUID | None
             found=row[0],
             revision=row[1],
             flags=flags_from(row[2], row[3], row[4]),
-            state=None if row[5] is None else _state(row[5:]),
+            state=None if row[5] is None else state_from(row[5:]),
         )
         for row in rows
     ]

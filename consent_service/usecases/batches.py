@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.changes import IdentifierChanged
 from consent_service.domain.errors import (
     ConflictingIdentifiers,
     ConsentError,
@@ -24,6 +25,7 @@ from consent_service.storage.audit import AuditEntry
 from consent_service.storage.idempotency import Remembered
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import Append, StatePut
+from consent_service.storage.notices import NewNotice
 from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
@@ -67,6 +69,7 @@ class Batch:
         self.new_subjects: list[NewSubject] = []
         self.new_identifiers: list[NewIdentifier] = []
         self.audit: list[AuditEntry] = []
+        self.notices: list[NewNotice] = []
 
     @property
     def state_puts(self) -> list[StatePut]:
@@ -235,6 +238,7 @@ class Batch:
                 self._hashes |= {one: link for _, one in linked.hashes}
                 self.new_identifiers.append(linked)
                 self.audit.append(link_entry(linked, submission.caller.subject))
+                self.notices.append(link_notice(linked, person.shard))
         return len(self.new_identifiers) > linked_before
 
 
@@ -289,6 +293,20 @@ def link_entry(linked: NewIdentifier, actor: str) -> AuditEntry:
         subject_id=linked.subject_id,
         details={"identifier_id": str(linked.identifier_id), "type": linked.type},
     )
+
+
+def link_notice(linked: NewIdentifier, shard: int) -> NewNotice:
+    """What the stream is told of it (R19)."""
+    notice = IdentifierChanged(
+        notice_id=new_id(linked.linked_at),
+        controller=linked.controller,
+        subject_id=linked.subject_id,
+        identifier_id=linked.identifier_id,
+        type=linked.type,
+        linked=True,
+        noticed_at=linked.linked_at,
+    )
+    return NewNotice(notice, shard)
 
 
 def identifier_hashes(keyring: Keyring, controller: str, identifiers: Sequence[Identifier]) -> list[bytes]:

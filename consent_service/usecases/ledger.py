@@ -20,6 +20,7 @@ from consent_service.storage.audit import insert_entries
 from consent_service.storage.database import LOCKED, RETRYABLE, TIMED_OUT, Connection, Database
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import append
+from consent_service.storage.notices import give_notices
 from consent_service.storage.subjects import (
     insert_identifiers,
     insert_subjects,
@@ -262,7 +263,7 @@ class Ledger:
             if not batch.is_empty:
                 await self._append(connection, batch, loaded.now)
         # 6. Durable: now the relay may have it, and the callers their answers.
-        if batch.written:
+        if batch.written or batch.notices:
             self._wake()
         self._count(batch, len(submissions))
         return outcomes
@@ -279,6 +280,7 @@ class Ledger:
         if batch.new_identifiers:
             await insert_identifiers(connection, batch.new_identifiers)
             await insert_entries(connection, batch.audit)
+            await give_notices(connection, batch.notices)
         if batch.written or batch.kept:
             kept = await append(connection, batch.written, batch.state_puts, batch.kept, now=now)
             if not kept:

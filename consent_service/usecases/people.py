@@ -8,12 +8,18 @@ from uuid import UUID
 
 import msgspec
 
-from consent_service.domain.consent import decide
+from consent_service.domain.consent import closing, decide
 from consent_service.domain.encoding import commitment, genesis_hash, record_hash
-from consent_service.domain.errors import ConsentError, NotFound, SeveralRefusals, UnknownReference
+from consent_service.domain.errors import (
+    ConsentError,
+    NotFound,
+    NotPossibleNow,
+    SeveralRefusals,
+    UnknownReference,
+)
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Claim, Fact, Record, State, SubjectFlags, Verdict
-from consent_service.domain.values import Cause, Command
+from consent_service.domain.values import Cause, Channel, Command
 from consent_service.storage.keyring import seal_details
 from consent_service.storage.ledger import Append, StatePut
 from consent_service.usecases.clock import new_id
@@ -103,6 +109,9 @@ class Draft:
         recorded_at = self._now
         if person.last_recorded_at is not None:
             recorded_at = max(recorded_at, person.last_recorded_at + _MICROSECOND)
+        state = person.states.get(command.purpose)
+        if command.channel is Channel.SYSTEM:
+            command = _as_it_ended(command, state, purpose, recorded_at)
         claim = Claim(
             command=command.command,
             record_id=new_id(recorded_at),
@@ -118,7 +127,6 @@ class Draft:
             has_authority=command.has_authority,
             cause=cause_of(command),
         )
-        state = person.states.get(command.purpose)
         verdict = decide(person.flags, state, claim, purpose, (person.facts or {}).get(command.purpose))
         if not verdict.appended:
             assert verdict.standing is not None
@@ -147,8 +155,22 @@ class Draft:
 
 
 def cause_of(command: CommandInput) -> Cause | None:
-    """An authority's word is the only cause that a caller can bring (CORE 4)."""
-    return Cause.AUTHORITY if command.command is Command.INVALIDATE else None
+    """A caller can bring an authority's word alone; the service's own cause is a material change (CORE 4)."""
+    if command.command is not Command.INVALIDATE:
+        return None
+    return Cause.PURPOSE_CHANGED if command.channel is Channel.SYSTEM else Cause.AUTHORITY
+
+
+def _as_it_ended(command: CommandInput, state: State | None, purpose: Purpose, at: datetime) -> CommandInput:
+    """The service's own command as it follows from what stands under the lock, whatever was seen before (R17, CORE 4).
+
+    Raises NotPossibleNow where nothing has ended: it was told already, or the person has spoken again.
+    """
+    closed = closing(state, purpose, at)
+    if closed is None:
+        raise NotPossibleNow("Nothing has ended by itself here.", ())
+    own, ended_at = closed
+    return msgspec.structs.replace(command, command=own, occurred_at=ended_at)
 
 
 def _unknown_purpose(command: CommandInput) -> ConsentError:

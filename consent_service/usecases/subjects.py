@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.changes import IdentifierChanged
 from consent_service.domain.consent import fold, standing
 from consent_service.domain.errors import (
     ConflictingIdentifiers,
@@ -23,10 +24,12 @@ from consent_service.domain.values import Status
 from consent_service.storage.audit import AuditEntry, insert_entries
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.keyring import Keyring
+from consent_service.storage.notices import NewNotice, give_notices
 from consent_service.storage.records import read_facts
 from consent_service.storage.states import read_subject_states
 from consent_service.storage.subjects import (
     IdentifierRow,
+    SubjectRow,
     delete_identifier,
     find_identifiers,
     read_identifiers,
@@ -85,11 +88,13 @@ class Subjects:
         catalogue: Catalogue,
         keyring: Keyring,
         *,
+        wake: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._keyring = keyring
+        self._wake = wake
         self._now = now
 
     async def lookup(self, controller: str, identifiers: Sequence[Identifier]) -> UUID:
@@ -127,10 +132,10 @@ class Subjects:
         return IdentifierPage(items=items, next=items[-1].identifier_id if len(rows) > limit else None)
 
     async def unlink(self, caller: Caller, subject_id: UUID, identifier_id: UUID) -> None:
-        """Remove one identifier of the person. Raises NotFound; the removal is audited."""
+        """Remove one identifier of the person. Raises NotFound; the removal is audited, and told on the stream."""
         controller = caller.controller
         async with self._database.transaction([controller]) as connection:
-            await self._existing(connection, controller, subject_id)
+            subject = await self._existing(connection, controller, subject_id)
             removed = await delete_identifier(connection, controller, subject_id, identifier_id)
             if removed is None:
                 raise NotFound("The person has no such identifier.")
@@ -138,6 +143,18 @@ class Subjects:
             await insert_entries(
                 connection, [self._entry(caller, "identifier.unlinked", subject_id, details)]
             )
+            now = self._now()
+            notice = IdentifierChanged(
+                notice_id=clock.new_id(now),
+                controller=controller,
+                subject_id=subject_id,
+                identifier_id=identifier_id,
+                type=removed,
+                linked=False,
+                noticed_at=now,
+            )
+            await give_notices(connection, [NewNotice(notice, subject.shard)])
+        self._wake()
 
     async def consents(
         self, controller: str, subject_id: UUID, as_of: datetime | None = None
@@ -168,12 +185,13 @@ class Subjects:
             consent_item(subject.flags, purposes[purpose], state, at) for purpose, state in states.items()
         ]
 
-    async def _existing(self, connection: Connection, controller: str, subject_id: UUID) -> None:
+    async def _existing(self, connection: Connection, controller: str, subject_id: UUID) -> SubjectRow:
         subject = await read_subject(connection, controller, subject_id)
         if subject is None:
             raise NotFound("The controller has no such subject.")
         if subject.flags.erased_at is not None:
             raise Erased("The person was erased; nothing is known of them.")
+        return subject
 
     def _open(self, row: IdentifierRow) -> LinkedIdentifier:
         value = self._keyring.open(row.key_id, row.sealed_value, identifier_place(row.identifier_id))

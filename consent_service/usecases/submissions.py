@@ -38,6 +38,8 @@ class CommandInput(msgspec.Struct, frozen=True):
     """One command on one purpose as the caller said it (CORE 8). `evidence` is the JSON object's raw bytes.
 
     `pointer` leads from the body's root to this command (`/decisions/1`), empty where the body is the command.
+    On channel `system`, which no caller may name, `occurred_at` is when it seemed to have ended: under the lock the
+    ledger decides anew what has ended, and when.
     """
 
     purpose: str

@@ -49,7 +49,7 @@ async def fill(database: TestDatabase) -> None:
                 )
     superuser = await database.connect()
     await superuser.execute(
-        "insert into sweeps (controller, purpose, version, started_at) "
-        "select controller, 'nyhetsbrev', 2, now() from controllers"
+        "insert into sweeps (controller, purpose, version, started_at, walk_began_at) "
+        "select controller, 'nyhetsbrev', 2, now(), now() from controllers"
     )
     await superuser.close()

@@ -9,7 +9,7 @@ audit               si       -      si       s
 choices             si       -      -        s
 controllers         siu      s      s        s
 filled_topics       -        siu    -        s
-idempotency         siud     -      sd       s
+idempotency         siud     -      siud     s
 identifier_hashes   sid      -      -        s
 identifiers         sid      -      -        s
 ledger_epoch        s        s      s        s
@@ -30,6 +30,7 @@ stream_notices      si       s      si       s
 subject_keys        sid      -      s        s
 subjects            siu      s      siu      s
 suppressions        sid      -      -        s
+sweeper_lease       -        -      su       s
 sweeps              -        -      siu      s
 """
 

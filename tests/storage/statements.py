@@ -17,6 +17,7 @@ ROLES = {
     "reconciliation": "consent_auditor",
     "relay_leases": "consent_relay",
     "relaying": "consent_relay",
+    "sweeping": "consent_sweeper",
     "verification": "consent_auditor",
 }
 #: Statements that other roles run too, or alone.
@@ -26,7 +27,14 @@ ALSO = {
     ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),
     ("history", "_STANDING"): ("consent_relay", "consent_auditor"),
     ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),
-    ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor", "consent_owner"),
+    ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor", "consent_owner", "consent_sweeper"),
+    ("ledger", "_APPEND"): ("consent_service", "consent_sweeper"),
+    ("ledger", "_REVISIONS"): ("consent_service", "consent_sweeper"),
+    ("notices", "_GIVE"): ("consent_service", "consent_sweeper"),
+    ("notices", "_READ"): ("consent_relay",),
+    ("records", "_READ_FACTS"): ("consent_service", "consent_sweeper"),
+    ("states", "_READ_PAIRS"): ("consent_service", "consent_sweeper"),
+    ("subjects", "_LOCK"): ("consent_service", "consent_sweeper"),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +37,10 @@ FILL = (
     "insert into record_details select controller, subject_id, record_id, 'sealed' from records",
     "insert into states (controller, subject_id, purpose, status, command, version, sequence, effective_at) "
     "select controller, subject_id, purpose, status, command, 1, sequence, now() from records",
+    "update states set until = case purpose when 'purpose-1' then timestamptz '2026-01-01' + sequence * interval '1 s' "
+    "when 'purpose-2' then timestamptz '2026-01-01' + random() * interval '900 days' end",
+    "insert into stream_notices (controller, subject_id, notice_id, kind, purpose, noticed_at) "
+    "select controller, subject_id, subject_id, 'renewal_due', 'purpose-1', now() from who",
     "insert into outbox (kind, controller, subject_id, sequence, shard) "
     "select 'record', controller, subject_id, 1, n % 64 from who",
     "insert into idempotency select sha256(n::text::bytea), controller, 'f', 201, 'a', now() + interval '1 day' "
@@ -46,6 +50,7 @@ FILL = (
     "analyze",
 )
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DAY, YEAR = timedelta(days=1), timedelta(days=365)
 PEOPLE = "select array_agg(controller), array_agg(subject_id) from (select * from subjects limit $1) s"
 OF_PERSONS = ("subjects_pkey", "subject_keys_pkey", "records_pkey", "record_details_pkey", "states_pkey")
 #: A handful of rows each, read however it comes.
@@ -291,3 +296,41 @@ async def test_the_next_page_and_controller_of_a_verification(grown: TestDatabas
 
     assert persons == tables | {"subject_keys_pkey"}
     assert controller == {f"{table} by controller" for table in tables}
+
+
+@either_plan
+async def test_what_has_ended_or_soon_will_is_found_by_its_end(grown: TestDatabase, generic: bool) -> None:
+    """A third of all ends within the same seconds: a page behind the first of them is read by index all the same."""
+    after = (NOW, UUID(int=0), "")
+    ended = await planned(
+        grown, "consent_sweeper", "sweeping", "_ENDED", *after, NOW + YEAR, 100, generic=generic
+    )
+    counted = await planned(
+        grown, "consent_sweeper", "sweeping", "_COUNT_ENDED", NOW + DAY, 1000, generic=generic
+    )
+    ending = await planned(
+        grown, "consent_sweeper", "sweeping", "_ENDING", *after, NOW + YEAR, 100, generic=generic
+    )
+
+    assert (ended, counted) == ({"states_until"}, {"states_until"})
+    assert ending == {"states_until", "subjects_pkey"}
+
+
+@either_plan
+@pytest.mark.parametrize("name", ["_WALK", "_COUNT_OVERTAKEN"])
+async def test_a_walk_over_the_subjects_of_a_purpose(grown: TestDatabase, name: str, generic: bool) -> None:
+    _, (middle,) = await people(grown, 1)
+    arguments = ("ansettr", "purpose-2", middle, 2, 500)
+    how = await planned(grown, "consent_sweeper", "sweeping", name, *arguments, generic=generic)
+
+    assert how == {"states_pkey"}
+
+
+@either_plan
+async def test_notices_are_read_by_their_number(grown: TestDatabase, generic: bool) -> None:
+    controllers, subject_ids = await people(grown, 64)
+    how = await planned(
+        grown, "consent_relay", "notices", "_READ", controllers, subject_ids, [1] * 64, generic=generic
+    )
+
+    assert how - SMALL == {"stream_notices_number"}

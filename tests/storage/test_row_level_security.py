@@ -22,6 +22,7 @@ NOBODYS = {
         "relay_leases",
         "relay_members",
         "schema_migrations",
+        "sweeper_lease",
     )
 }
 

@@ -12,6 +12,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._count_requests()
+        self._count_ledger()
+        self._count_stream()
+        self._count_feed()
+
+    def _count_requests(self) -> None:
         self.requests = Counter(
             "consent_requests_total",
             "Answered requests.",
@@ -25,6 +31,8 @@ class Metrics:
             buckets=_LATENCY_S,
             registry=self.registry,
         )
+
+    def _count_ledger(self) -> None:
         self.records = Counter(
             "consent_records_total", "Records appended to the ledger.", ("command",), registry=self.registry
         )
@@ -36,15 +44,6 @@ class Metrics:
         )
         self.queued_rows = Gauge(
             "consent_queued_rows", "Commands that wait for the ledger's writers.", registry=self.registry
-        )
-        self.published = Counter(
-            "consent_published_total",
-            "Events that Kafka has acknowledged.",
-            ("kind",),
-            registry=self.registry,
-        )
-        self.publish_failures = Counter(
-            "consent_publish_failures_total", "Batches that Kafka did not take.", registry=self.registry
         )
         self.swept = Counter(
             "consent_swept_total",
@@ -58,12 +57,25 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+
+    def _count_stream(self) -> None:
+        self.published = Counter(
+            "consent_published_total",
+            "Events that Kafka has acknowledged.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.publish_failures = Counter(
+            "consent_publish_failures_total", "Batches that Kafka did not take.", registry=self.registry
+        )
         self.outbox_rows = Gauge("consent_outbox_rows", "Events that wait for Kafka.", registry=self.registry)
         self.outbox_oldest_seconds = Gauge(
             "consent_outbox_oldest_seconds",
             "Age of the oldest event that waits for Kafka, in seconds.",
             registry=self.registry,
         )
+
+    def _count_feed(self) -> None:
         self.feed_readers = Gauge(
             "consent_feed_readers", "Open streams of `/v1/changes`.", registry=self.registry
         )

@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 import psutil
 
-from benchmarks import generator, latency, producer
+from benchmarks import generator, latency, producer, readers
 from benchmarks.messages import CONTROLLER, Person
 from benchmarks.rows import fill, people
 from consent_service.app import keyring_from, open_pool
@@ -52,6 +52,7 @@ Outcome = TypeVar("Outcome")
 #: What a process says when it is ready; the port where it serves HTTP.
 SERVING = re.compile(r"serving url=http://[^:]+:(\d+)")
 PUBLISHING = re.compile(r"groups of shards to publish")
+SWEEPING = re.compile(r"this sweeper's turn")
 
 
 class Served:
@@ -190,6 +191,18 @@ class Stage:
 
     def superuser_url(self, database: str) -> str:
         return self._postgres.url(database=database)
+
+    async def sweeper(self, database: str) -> Served:
+        """A sweeper on that database, as a process."""
+        environment = self._environment(database)
+        environment["CONSENT_SWEEPER_DATABASE_URL"] = self._postgres.url("consent_sweeper", database)
+        return await self._start("consent_service", "sweep", environment=environment, words=SWEEPING)
+
+    async def fanout(self) -> Served:
+        return await self._start("benchmarks.fanout", environment={})
+
+    async def read(self, plan: readers.Plan) -> readers.Outcome:
+        return await _plan("benchmarks.readers", plan, readers.Outcome)
 
     async def produce(self, plan: producer.Plan) -> producer.Outcome:
         return await _plan("benchmarks.producer", plan, producer.Outcome)

@@ -134,8 +134,8 @@ class Sweeper:
         self._after = BEGINNING
         self._finished: set[SweepKey] = set()
         self._last_key: SweepKey | None = None
-        self._swept = 0
-        self._told_swept = 0
+        self._swept = self._told_swept = 0
+        self._is_our_turn = False
         self._look_back_at = self._renew_at = self._progress_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -174,7 +174,11 @@ class Sweeper:
                 held = await take_sweeper_lease(connection, self._holder, LEASE_S)
             if not held:
                 self._metrics.sweep_pending.clear()
+                self._is_our_turn = False
                 return _RENEW_AFTER_S
+            if not self._is_our_turn:
+                _log.info("it is this sweeper's turn")
+            self._is_our_turn = True
             self._renew_at = self._seconds() + _RENEW_AFTER_S
         return 0.0 if await self.round() else IDLE_S
 

@@ -21,6 +21,7 @@ async def main() -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.add(writer)
+        writer.write(b": hello\n\n")
         while line := await reader.readline():
             if line.strip().isdigit():
                 for _ in range(int(line)):

@@ -87,18 +87,15 @@ async def run(plan: Plan) -> Outcome:
     count = Count(plan.readers, plan.records)
     loop = asyncio.get_running_loop()
     request = f"GET /v1/changes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {plan.token}\r\n\r\n".encode()
-    streams = [
-        (
-            await loop.create_connection(
-                lambda: Reader(request if plan.token else b"\n", count), "127.0.0.1", plan.port
-            )
-        )[1]
-        for _ in range(plan.readers)
-    ]
+    asked = request if plan.token else b"\n"
+    streams = []
+    for _ in range(plan.readers):
+        stream, _ = await loop.create_connection(lambda: Reader(asked, count), "127.0.0.1", plan.port)
+        streams.append(stream)
+    async with asyncio.timeout(OPEN_S):
+        await count.open.wait()
     callers = Callers(lambda _: None)
     if plan.token:
-        async with asyncio.timeout(OPEN_S):
-            await count.open.wait()
         await callers.open(plan.port)
     began = time.perf_counter()
     if plan.token:
@@ -106,13 +103,13 @@ async def run(plan: Plan) -> Outcome:
         for _ in range(plan.records):
             callers.send(next(requests))
     else:
-        streams[0].transport.write(b"%d\n" % plan.records)
+        streams[0].write(b"%d\n" % plan.records)
     async with asyncio.timeout(ARRIVES_S):
         await count.complete.wait()
     seconds = time.perf_counter() - began
     callers.check()
     for stream in streams:
-        stream.transport.close()
+        stream.close()
     callers.close()
     return Outcome(plan.readers * plan.records / seconds, seconds)
 

@@ -52,15 +52,11 @@ async def sweep(stage: Stage, ended: int, seconds: float) -> list[Figure]:
         await connection.close()
     ratios = [one.p99 / other.p99 for one, other in zip(with_sweeper, without, strict=True)]
     place = sorted(range(ROUNDS), key=ratios.__getitem__)[ROUNDS // 2]
+    name = f"sweep_{_short(ended)}"
+    noticed, otherwise = with_sweeper[place].p99, without[place].p99
     return [
-        figure(
-            f"sweep_{_short(ended)}_people_p99",
-            with_sweeper[place].p99,
-            "ms",
-            "without a sweeper",
-            without[place].p99,
-        ),
-        figure(f"sweep_{_short(ended)}", swept[place], "records/s", "the pace that is set", PACE),
+        figure(f"{name}_people_p99", noticed, "ms", "without a sweeper", otherwise),
+        figure(name, swept[place], "records/s", "the pace that is set", PACE),
     ]
 
 

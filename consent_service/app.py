@@ -224,11 +224,15 @@ async def run_service(
         open_sweeper(settings, metrics, relay=relay),
     ):
         app = build_app(services, public_url=url)
-        # What was made at the start stays; collecting it again and again would only cost: 11 to 20 % of the records.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        _collect_seldom()
         await serve(app, listening, stop, tell, int(settings.shutdown_s))
+
+
+def _collect_seldom() -> None:
+    """What was made at the start stays; collecting it again and again would only cost: 11 to 20 % of the records."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def public_url(settings: Settings, bound: socket.socket) -> str:
@@ -299,6 +303,7 @@ def process_name() -> str:
 async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop` is set, as a process of its own."""
     async with open_relay(settings, Metrics()):
+        _collect_seldom()
         await stop.wait()
 
 

@@ -174,11 +174,11 @@ class Sweeper:
                 held = await take_sweeper_lease(connection, self._holder, LEASE_S)
             if not held:
                 self._metrics.sweep_pending.clear()
-                self._is_our_turn = False
-                return _RENEW_AFTER_S
-            if not self._is_our_turn:
+            elif not self._is_our_turn:
                 _log.info("it is this sweeper's turn")
-            self._is_our_turn = True
+            self._is_our_turn = held
+            if not held:
+                return _RENEW_AFTER_S
             self._renew_at = self._seconds() + _RENEW_AFTER_S
         return 0.0 if await self.round() else IDLE_S
 

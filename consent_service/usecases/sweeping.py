@@ -331,9 +331,7 @@ class Sweeper:
         for key in self._overtaking(catalogues):
             async with self._database.transaction([key.controller]) as connection:
                 sweep = await begin_sweep(connection, *key, self._now())
-                remaining = await count_overtaken(
-                    connection, key.controller, key.purpose, sweep.upto_subject, key.version
-                )
+                remaining = await count_overtaken(connection, *key[:2], sweep.upto_subject, key.version)
             overtaken += remaining
             if remaining:
                 extra = {"controller": key.controller, "purpose": key.purpose, "count": sweep.swept}

@@ -35,15 +35,20 @@ TAKEN_OVER_S_MAX = 10.0
 GROUPS = (
     "select coalesce(array_agg(shard_group), '{}') from relay_leases where holder like '%:' || $1 || ':%'"
 )
+WAITING = """
+    select exists (
+        select from pg_stat_activity
+        where usename = 'consent_relay' and datname = current_database() and wait_event_type = 'Lock')
+"""
 
 SEED = 30
-CLIENTS = 16
-PAUSE_S = 0.05
+CLIENTS = 8
+PAUSE_S = 0.1
 #: Few commands about each, so that what came too late would still lie at the end.
 PERSONS = 80
-BETWEEN = 60
-#: Longer than a lease, and shorter.
-STOPPED_S = (9.0, 0.5)
+BETWEEN = 40
+#: Of so many stops one is as long as it takes to lose the groups; the others are shorter, up to this.
+LONG_EVERY, SHORT_S = 2, 2.0
 TIMES = soak(2, 40)
 
 
@@ -69,18 +74,25 @@ def a_relay(database: TestDatabase, bootstrap: str) -> Program:
     return Program("relay", environment=environment)
 
 
-async def groups(stream: Stream, relay: Program) -> set[int]:
+async def groups(database: TestDatabase, relay: Program) -> set[int]:
     """Which this relay holds, as the database says."""
-    return set(await stream.run(GROUPS, str(relay.process.pid)))
+    connection = await database.connect()
+    try:
+        return set(await connection.fetchval(GROUPS, str(relay.process.pid)))
+    finally:
+        await connection.close()
 
 
-async def hold_groups(stream: Stream, counts: dict[Program, int], patience_s: float = 20.0) -> None:
-    """Return once each relay holds so many."""
+async def hold_groups(database: TestDatabase, counts: dict[Program, int]) -> float:
+    """Return once each relay holds so many; after how many seconds that was."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
 
     async def they_do() -> bool:
-        return all([len(await groups(stream, relay)) == count for relay, count in counts.items()])
+        return all([len(await groups(database, relay)) == count for relay, count in counts.items()])
 
-    await eventually(they_do, patience_s)
+    await eventually(they_do)
+    return loop.time() - began
 
 
 async def says(stream: Stream, sequence: int) -> None:
@@ -109,10 +121,10 @@ async def test_R30_what_a_relay_sent_before_it_was_stopped_comes_behind_nothing_
     stream = Stream(database, broker.bootstrap)
     await stream.prepare()
     async with a_relay(database, f"{HOST}:{proxy.port}") as one, a_relay(database, broker.bootstrap) as two:
-        await hold_groups(stream, {one: 4, two: 4})
+        await hold_groups(database, {one: 4, two: 4})
         await says(stream, 1)
         await stream.drained()
-        ours = await groups(stream, one)
+        ours = await groups(database, one)
         waiting = sum(group_of(shard_of(subject_hash(subject(number)))) in ours for number in NUMBERS)
 
         proxy.hold([Way.ASKING])
@@ -123,9 +135,7 @@ async def test_R30_what_a_relay_sent_before_it_was_stopped_comes_behind_nothing_
 
         await eventually(is_under_way)
         one.pause()
-        stopped = asyncio.get_running_loop().time()
-        await hold_groups(stream, {one: 0, two: 8})
-        seconds = asyncio.get_running_loop().time() - stopped
+        seconds = await hold_groups(database, {one: 0, two: 8})
         _log.info("%d records under way, taken over after %.1f s", waiting, seconds)
         assert seconds < TAKEN_OVER_S_MAX
         await says(stream, 3)
@@ -140,7 +150,7 @@ async def test_R30_what_a_relay_sent_before_it_was_stopped_comes_behind_nothing_
 
         await eventually(has_arrived)
         one.resume()
-        await hold_groups(stream, {one: 4, two: 4})
+        await hold_groups(database, {one: 4, two: 4})
         await stands_whole(stream, 3)
 
         await says(stream, 4)
@@ -148,6 +158,36 @@ async def test_R30_what_a_relay_sent_before_it_was_stopped_comes_behind_nothing_
         await stands_whole(stream, 4)
         for relay in (one, two):
             await relay.stop()
+
+
+async def test_R30_a_relay_that_is_stopped_while_it_renews_its_leases_is_followed_in_time(
+    database: TestDatabase, door: tuple[KafkaServer, Proxy]
+) -> None:
+    """Its transaction is open, and has locked them."""
+    broker, _ = door
+    stream = Stream(database, broker.bootstrap)
+    await stream.prepare()
+    connection = await database.connect()
+    one, two = (a_relay(database, broker.bootstrap) for _ in range(2))
+    async with one:
+        await hold_groups(database, {one: 8})
+        async with connection.transaction():
+            await connection.execute("lock table relay_members in access exclusive mode")
+
+            async def waits() -> bool:
+                return bool(await connection.fetchval(WAITING))
+
+            await eventually(waits)
+            one.pause()
+        async with two:
+            seconds = await hold_groups(database, {two: 8})
+            _log.info("followed after %.1f s", seconds)
+            assert seconds < TAKEN_OVER_S_MAX
+            one.resume()
+            await hold_groups(database, {one: 4, two: 4})
+            for relay in (one, two):
+                await relay.stop()
+    await connection.close()
 
 
 @pytest.mark.timeout(soak(90, 1800))
@@ -164,10 +204,16 @@ async def test_R30_relays_are_stopped_and_go_on_at_any_moment_under_load(
         async with relays[0], relays[1]:
             for time in range(TIMES):
                 async with load.running(CLIENTS, pause_s=PAUSE_S):
+                    await hold_groups(stage.database, dict.fromkeys(relays, 4))
                     await load.more(BETWEEN + chance.randrange(BETWEEN))
-                    stopped = relays[time % 2]
+                    stopped, other = relays[:: 1 if time % 2 else -1]
                     stopped.pause()
-                    await asyncio.sleep(STOPPED_S[time % 2] + chance.random())
+                    if time % LONG_EVERY == 0:
+                        seconds = await hold_groups(stage.database, {other: 8})
+                        assert seconds < TAKEN_OVER_S_MAX
+                        await load.more(BETWEEN)
+                    else:
+                        await asyncio.sleep(SHORT_S * chance.random())
                     stopped.resume()
                     await load.more(BETWEEN)
                 _log.info("stopped %d of %d, %d decided", time + 1, TIMES, load.decided)

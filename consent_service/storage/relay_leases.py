@@ -8,6 +8,9 @@ import msgspec
 
 from consent_service.storage.database import Connection
 
+# A holder that stands still in here must not keep the others out for longer than its lease.
+_SET = "set local synchronous_commit = on; set local idle_in_transaction_session_timeout = '2s'"
+
 #: Every relay takes these locks first and in this order, so they take turns.
 _LOCK = """
 select shard_group, holder, expires_at is null or expires_at < clock_timestamp() as is_free
@@ -51,7 +54,7 @@ async def take_leases(
     Durable, whatever the connection's setting: a lease that the server forgot would soon have two holders.
     """
     async with connection.transaction():
-        await connection.execute("set local synchronous_commit = on")
+        await connection.execute(_SET)
         leases = [_Lease(*row) for row in await connection.fetch(_LOCK)]
         await connection.execute(_ATTEND, holder, lease_s)
         await connection.execute(_BURY)
@@ -85,7 +88,7 @@ set holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2 * interv
 async def seize_leases(connection: Connection, holder: str, lease_s: float) -> None:
     """Take every group, whoever holds it: they find out when they renew."""
     async with connection.transaction():
-        await connection.execute("set local synchronous_commit = on")
+        await connection.execute(_SET)
         await connection.fetch(_LOCK)
         await connection.execute(_SEIZE, holder, lease_s)
 
@@ -113,5 +116,6 @@ _LEAVE = "delete from relay_members where holder = $1"
 async def give_back_leases(connection: Connection, holder: str) -> None:
     """Free the holder's groups at once, for whoever asks next."""
     async with connection.transaction():
+        await connection.execute(_SET)
         await connection.execute(_GIVE_BACK, holder)
         await connection.execute(_LEAVE, holder)

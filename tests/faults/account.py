@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +12,17 @@ from consent_service.app import keyring_from
 from consent_service.domain.changes import ConsentState
 from consent_service.events.consume import ReceivedChange, read_change, read_state
 from consent_service.events.heartbeats import is_heartbeat
+from consent_service.events.verify import verify_stream
 from consent_service.settings import Settings
-from consent_service.storage.database import open_database
 from consent_service.usecases.verification import Verification
 from consent_service.usecases.verification_person import Fault
 from tests.databases import TestDatabase
-from tests.events.streams import by_subject, consumer, eventually, read_to_end, without_repetition
+from tests.events.streams import by_subject, consumer, eventually, opened, read_to_end, without_repetition
 from tests.faults.load import DECIDED, Load, Said
 
 LEDGER = """
     select subject_id, sequence, record_id, purpose, command, status, version, governing_version, standing_version,
-           allowed, reason, superseded, source, effective_at, recorded_at,
+           allowed, reason, superseded, channel, source, until, effective_at, recorded_at,
            encode(record_hash, 'hex') as record_hash, encode(previous_hash, 'hex') as previous_hash
     from records
     order by subject_id, sequence
@@ -47,6 +47,9 @@ STOOD = (
 )
 PROBLEMS = ("/problems/unavailable", "/problems/overloaded")
 DRAIN_S = 20.0
+ENDING = "select exists (select from states where until < now() + interval '1 minute')"
+#: A sweeper's lease, and a few rounds.
+SWEEP_S = 30.0
 
 
 async def read_ledger(database: TestDatabase) -> list[dict[str, Any]]:
@@ -65,14 +68,8 @@ async def read_ledger(database: TestDatabase) -> list[dict[str, Any]]:
 async def check_chains(database: TestDatabase, settings: Settings, records: int) -> None:
     """A walk along every chain, over so many records, finds no fault: hashes, sequences, heads, states not the fold."""
     faults: list[Fault] = []
-    async with open_database(
-        database.url("consent_auditor"),
-        connections_max=1,
-        statement_timeout_s=10,
-        lock_timeout_s=5,
-        name="test",
-    ) as opened:
-        counts = await Verification(opened, keyring_from(settings), report=faults.append).run()
+    async with opened(database, "consent_auditor") as auditor:
+        counts = await Verification(auditor, keyring_from(settings), report=faults.append).run()
     assert faults == []
     assert counts.records == records
 
@@ -83,9 +80,9 @@ def check(load: Load, rows: list[dict[str, Any]]) -> None:
     gapless(rows)
     by_id = {str(row["record_id"]): row for row in rows}
     assert len(by_id) == len(rows), "a record id stands in the ledger twice"
-    made = Counter(row["source"] for row in rows if row["source"] is not None)
+    made = Counter(row["source"] for row in rows if row["channel"] != "system")
     assert {source: times for source, times in made.items() if times > 1} == {}
-    assert {row["source"] for row in rows} <= {source for said in load.said for source in said.sources}
+    assert made.keys() <= {source for said in load.said for source in said.sources}
     for said in load.said:
         twins_agree(said)
         for source, record in said.recorded:
@@ -94,6 +91,24 @@ def check(load: Load, rows: list[dict[str, Any]]) -> None:
             assert own == (source in made), f"{source}: answered with a standing record, but recorded"
         if not any(answer.status in (200, 201) for answer in said.answers) and not may_be_there(said):
             assert not made.keys() & set(said.sources), f"{said.key}: refused, but recorded"
+
+
+def check_ends(rows: list[dict[str, Any]]) -> None:
+    """What ended by itself is told once, right behind the consent that ended, at its end; and nothing else is."""
+    pairs: dict[tuple[UUID, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        pairs.setdefault((row["subject_id"], row["purpose"]), []).append(row)
+    now = datetime.now(UTC)
+    for pair, told in pairs.items():
+        before: dict[str, Any] | None = None
+        for row in told:
+            if row["channel"] == "system":
+                assert before is not None, pair
+                assert row["status"] == "expired", pair
+                assert row["effective_at"] == before["until"] <= row["recorded_at"], pair
+            before = row
+        stands_until = told[-1]["until"]
+        assert stands_until is None or stands_until > now, f"{pair}: nothing tells of its end"
 
 
 def gapless(rows: list[dict[str, Any]]) -> None:
@@ -160,6 +175,27 @@ async def drained(database: TestDatabase) -> None:
         await eventually(empty, DRAIN_S)
     finally:
         await connection.close()
+
+
+async def ends_told(database: TestDatabase) -> None:
+    """Return once nothing stands that has ended, or soon will."""
+    connection = await database.connect()
+    try:
+
+        async def none_left() -> bool:
+            return not await connection.fetchval(ENDING)
+
+        await eventually(none_left, SWEEP_S)
+    finally:
+        await connection.close()
+
+
+async def check_stream(database: TestDatabase, bootstrap: str) -> None:
+    """The service's own comparison of stream and ledger finds no fault either, and nothing that still waits."""
+    async with opened(database, "consent_auditor") as auditor:
+        report = await verify_stream(auditor, bootstrap)
+    assert report.faults == []
+    assert (report.waiting, report.waiting_states, report.being_filled) == (0, 0, 0)
 
 
 async def read_events(bootstrap: str, topic: str) -> list[ReceivedChange]:

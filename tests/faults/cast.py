@@ -4,6 +4,7 @@ again with the same settings, at the same address."""
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sqlite3
 from collections.abc import Mapping
@@ -63,6 +64,14 @@ class Program:
 
     async def kill(self) -> None:
         assert await self.process.stop(signal.SIGKILL) == -signal.SIGKILL, self.said()
+
+    def pause(self) -> None:
+        """It stands still, with everything it has open and under way."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on, and knows nothing of the pause."""
+        os.kill(self.process.pid, signal.SIGCONT)
 
     async def stop(self) -> None:
         assert await self.process.stop() == 0, self.said()

@@ -40,12 +40,13 @@ class Fault(msgspec.Struct, frozen=True):
     """What happens to the bytes of one direction.
 
     Each chunk comes `delay_s` late. With `pieces` it is cut into so many parts at most, down to single bytes, `pause_s`
-    apart. `swallow`: nothing comes, neither bytes nor ends.
+    apart. With `released` it waits for that. `swallow`: nothing comes, neither bytes nor ends.
     """
 
     delay_s: float = 0.0
     pieces: int = 1
     pause_s: float = 0.0
+    released: asyncio.Event | None = None
     swallow: bool = False
 
 
@@ -61,6 +62,7 @@ class Proxy:
         self.target_port = target_port
         self.port = port or free_port()
         self._faults = dict.fromkeys(Way, HEALTHY)
+        self._released = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,9 +72,15 @@ class Proxy:
         """How many are open, dead ones among them."""
         return len(self._connections)
 
+    @property
+    def bytes_under_way(self) -> int:
+        """What was taken from a client and has not gone on to the server yet."""
+        return sum(connection.bytes_under_way for connection in self._connections)
+
     async def heal(self) -> None:
-        """A good network from now on; dead connections stay dead."""
+        """A good network from now on; dead connections stay dead, what was held goes on."""
         self._spoil(HEALTHY, BOTH)
+        self._released.set()
         for connection in set(self._connections):
             connection.tell_of_the_end()
         if self._server is None:
@@ -81,6 +89,11 @@ class Proxy:
     def delay(self, seconds: float, ways: Collection[Way] = BOTH) -> None:
         """Everything comes so much later, in order."""
         self._spoil(Fault(delay_s=seconds), ways)
+
+    def hold(self, ways: Collection[Way] = BOTH) -> None:
+        """Nothing comes before the network is healed; then all of it does, in order."""
+        self._released = asyncio.Event()
+        self._spoil(Fault(released=self._released), ways)
 
     def dribble(self, pause_s: float, chunk_s_max: float, ways: Collection[Way] = BOTH) -> None:
         """Byte by byte, so far apart; in larger parts where a chunk would take longer than `chunk_s_max`."""
@@ -153,13 +166,14 @@ class _Connection:
         self._work: list[asyncio.Task[None]] = []
         self._dead = False
         self._end_swallowed = False
+        self.bytes_under_way = 0
 
     async def run(self) -> None:
         """Until both sides have ended, or `end`."""
         for way, (reader, writer) in self._ends.items():
             under_way: Chunks = asyncio.Queue(CHUNKS_MAX)
             self._work.append(asyncio.create_task(self._take(way, reader, under_way)))
-            self._work.append(asyncio.create_task(_bring(under_way, writer)))
+            self._work.append(asyncio.create_task(self._bring(way, under_way, writer)))
         try:
             done, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_EXCEPTION)
             broken = any(not task.cancelled() and task.exception() is not None for task in done)
@@ -197,27 +211,34 @@ class _Connection:
             elif self._dead and not any(one.swallow for one in self._faults.values()):
                 raise ConnectionResetError("nobody knows this connection any more")
             else:
+                self._count(way, len(chunk))
                 await under_way.put((loop.time() + fault.delay_s, fault, chunk))
             if not chunk:
                 return
 
+    def _count(self, way: Way, count: int) -> None:
+        if way is Way.ASKING:
+            self.bytes_under_way += count
 
-async def _bring(under_way: Chunks, writer: asyncio.StreamWriter) -> None:
-    """Each chunk when it is due, in order, and then the end."""
-    loop = asyncio.get_running_loop()
-    while True:
-        due, fault, chunk = await under_way.get()
-        if due > loop.time():
-            await asyncio.sleep(due - loop.time())
-        if not chunk:
-            writer.write_eof()
-            return
-        size = -(-len(chunk) // fault.pieces)
-        for start in range(0, len(chunk), size):
-            writer.write(chunk[start : start + size])
-            await writer.drain()
-            if fault.pause_s:
-                await asyncio.sleep(fault.pause_s)
+    async def _bring(self, way: Way, under_way: Chunks, writer: asyncio.StreamWriter) -> None:
+        """Each chunk when it is due, in order, and then the end."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due, fault, chunk = await under_way.get()
+            if fault.released is not None:
+                await fault.released.wait()
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            if not chunk:
+                writer.write_eof()
+                return
+            size = -(-len(chunk) // fault.pieces)
+            for start in range(0, len(chunk), size):
+                writer.write(chunk[start : start + size])
+                await writer.drain()
+                if fault.pause_s:
+                    await asyncio.sleep(fault.pause_s)
+            self._count(way, -len(chunk))
 
 
 def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from consent_service.cli.catalogue import read_files, sample_paths
 from consent_service.cli.token import make_token
+from consent_service.domain.catalogue import CatalogueEntries
 from consent_service.embedded import PostgresServer
 from consent_service.embedded.ports import free_port
 from consent_service.settings import load_settings
@@ -19,8 +22,10 @@ from tests.databases import TestDatabase, copy_template, drop
 from tests.faults.account import (
     check,
     check_chains,
+    check_ends,
     check_events,
     check_states,
+    check_stream,
     drained,
     read_events,
     read_ledger,
@@ -31,6 +36,8 @@ from tests.faults.load import CONTROLLER, Load
 from tests.processes import Process, Service, environment_for, ready, start
 
 PERSONS = 8
+#: For how long a consent to a brief purpose stands, and a request for one.
+BRIEF = "PT2S"
 
 
 class Stage:
@@ -97,20 +104,24 @@ class Stage:
         await drained(self.database)
         rows = await read_ledger(self.database)
         check(load, rows)
+        check_ends(rows)
         await check_chains(self.database, self.settings, len(rows))
         assert self.settings.kafka_bootstrap is not None
         events = await read_events(self.settings.kafka_bootstrap, self.topic)
         check_events(events, rows, repetitions=repetitions)
         check_states(await read_states(self.settings.kafka_bootstrap, self.state_topic), rows)
+        await check_stream(self.database, self.settings.kafka_bootstrap)
         return rows
 
 
 @asynccontextmanager
-async def set_stage(postgres: PostgresServer, bootstrap: str, folder: Path) -> AsyncIterator[Stage]:
-    """A database of its own on this server, with topics of its own."""
+async def set_stage(
+    postgres: PostgresServer, bootstrap: str, folder: Path, *, brief: Collection[str] = ()
+) -> AsyncIterator[Stage]:
+    """A database of its own on this server, with topics of its own. Consents to the `brief` purposes end after BRIEF."""
     database = await copy_template(postgres)
     prefix = database.name.replace("_", "-") + f"-{postgres.port}"
-    await _load_catalogue(database, prefix)
+    await _load_catalogue(database, prefix, brief)
     environment = environment_for(
         database,
         folder,
@@ -125,14 +136,24 @@ async def set_stage(postgres: PostgresServer, bootstrap: str, folder: Path) -> A
         await drop(postgres, database)
 
 
-async def _load_catalogue(database: TestDatabase, prefix: str) -> None:
+async def _load_catalogue(database: TestDatabase, prefix: str, brief: Collection[str]) -> None:
     files = read_files([path for path in sample_paths() if path.name == f"{CONTROLLER}.yaml"])
     assert files is not None
     async with open_database(
         database.url(), connections_max=2, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as opened:
         for file in files:
-            await Catalogue(opened).load(file.entries, "test")
+            await Catalogue(opened).load(_with_ends(file.entries, brief), "test")
     connection = await database.connect()
     await connection.execute("update controllers set topic_prefix = $1", prefix)
     await connection.close()
+
+
+def _with_ends(entries: CatalogueEntries, brief: Collection[str]) -> CatalogueEntries:
+    purposes = tuple(
+        msgspec.structs.replace(purpose, renew_after=BRIEF, confirm_within=BRIEF)
+        if purpose.slug in brief
+        else purpose
+        for purpose in entries.purposes
+    )
+    return msgspec.structs.replace(entries, purposes=purposes)

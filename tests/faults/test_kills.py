@@ -17,8 +17,9 @@ import pytest
 from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
 from tests.databases import make_template
+from tests.faults.account import ends_told
 from tests.faults.cast import Follower, Mortal, Program
-from tests.faults.load import Load
+from tests.faults.load import PURPOSES, Load
 from tests.faults.stage import Stage, set_stage
 from tests.soak import soak
 
@@ -31,6 +32,8 @@ CYCLES = soak(7, 105)
 #: Of so many cycles one kills two at once.
 TWO_EVERY = 3
 CLIENTS = 16
+#: So many that a consent may end before the person speaks again.
+PERSONS = 24
 PAUSE_S = 0.1
 #: So many submissions are decided before the next one dies.
 BETWEEN = 50
@@ -58,6 +61,10 @@ async def cast_of(
     programs: dict[str, Program] = {
         "service": Program("serve", environment={**alone, "CONSENT_PORT": str(stage.port)}, ready="serving"),
         "relay": Program("relay", environment=stage.environment),
+        "sweeper": Program(
+            "sweep",
+            environment={**alone, "CONSENT_SWEEPER_DATABASE_URL": stage.database.url("consent_sweeper")},
+        ),
         "consumer": Follower(kafka.bootstrap, stage.topic, folder),
     }
     async with AsyncExitStack() as stack:
@@ -81,12 +88,12 @@ async def test_nothing_acknowledged_is_lost_whoever_is_killed(
     postgres, kafka = engines
     _log.info("CONSENT_SEED=%d", SEED)
     async with (
-        set_stage(postgres, kafka.bootstrap, tmp_path) as stage,
+        set_stage(postgres, kafka.bootstrap, tmp_path, brief=PURPOSES[:2]) as stage,
         cast_of(stage, postgres, kafka, tmp_path) as cast,
     ):
         follower = cast["consumer"]
         assert isinstance(follower, Follower)
-        load = Load([stage.url], stage.token, await stage.persons(), seed=SEED)
+        load = Load([stage.url], stage.token, await stage.persons(count=PERSONS), seed=SEED)
         order = deaths(list(cast), random.Random(SEED))  # noqa: S311  an order, not a secret
         async with load.running(CLIENTS, pause_s=PAUSE_S):
             await load.more(BETWEEN)
@@ -99,8 +106,13 @@ async def test_nothing_acknowledged_is_lost_whoever_is_killed(
                     *(cycle + 1, CYCLES, " and ".join(dying), seconds, load.decided, follower.count),
                 )
         assert all(said.decided for said in load.said)
-        await follower.equals(await stage.holds(load))
-        for name in ("service", "relay"):
+        await ends_told(stage.database)
+        rows = await stage.holds(load)
+        await follower.equals(rows)
+        ended = sum(row["channel"] == "system" for row in rows)
+        _log.info("%d of %d records tell of an end", ended, len(rows))
+        assert ended > CYCLES
+        for name in ("service", "relay", "sweeper"):
             program = cast[name]
             assert isinstance(program, Program)
             await program.stop()

@@ -113,6 +113,26 @@ async def test_delay_brings_everything_later_and_in_order(echo: tuple[Echo, Prox
         assert loop.time() - before < FAULT_S
 
 
+async def test_hold_brings_everything_in_order_once_the_network_is_healed(echo: tuple[Echo, Proxy]) -> None:
+    server, proxy = echo
+    async with client(proxy) as one:
+        assert await one.says(b"a") == b"a"
+        proxy.hold([Way.ASKING])
+        one.writer.write(b"12")
+        assert await one.is_silent()
+        one.writer.write(b"34")
+        await eventually(lambda: holds(proxy, 4))
+        assert server.heard == b"a"
+        await proxy.heal()
+        assert await one.says(b"5") == b"1"
+        assert await one.hears(4) == b"2345"
+        assert proxy.bytes_under_way == 0
+
+
+async def holds(proxy: Proxy, count: int) -> bool:
+    return proxy.bytes_under_way == count
+
+
 async def test_dribble_brings_byte_after_byte_and_a_large_chunk_in_bounded_time(
     echo: tuple[Echo, Proxy],
 ) -> None:

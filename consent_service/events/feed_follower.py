@@ -68,8 +68,15 @@ async def consumer_of(bootstrap: str) -> AsyncIterator[Any]:
 
 
 async def records_of(consumer: Any, *, records_max: int = _STEP_RECORDS_MAX) -> list[Any]:
-    """What comes next, in order within each partition; nothing where nothing came for a while."""
+    """What comes next, in order within each partition; nothing where nothing came for a while.
+
+    Raises what is BROKEN.
+    """
     batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=records_max)
+    if consumer._fetcher.error_future.done():  # noqa: SLF001
+        # On a connection that is just reset uvloop raises a RuntimeError, asyncio does not. It ends aiokafka's fetching
+        # for good, and nobody is told: it would look as if nothing were published any more.
+        raise KafkaError("aiokafka fetches no more")
     return [record for batch in batches.values() for record in batch]
 
 

@@ -52,3 +52,20 @@ async def test_R32_streams_end_while_kafka_is_away_and_go_on_behind_their_last_i
         await eventually(is_back)
         [again] = await read(await feed.open(ANSETTR, event.id), 1)
     assert again.key == (str(subject(1)), 2)
+
+
+async def test_R32_a_stream_whose_reading_has_ended_by_a_fault_ends_too(kafka: KafkaServer) -> None:
+    """aiokafka's own reading may end at an error that it does not know, and `getmany` says nothing."""
+    async with Topic(kafka.bootstrap, "unread", 3).open() as topic, topic.feed() as feed:
+        async with reading(await feed.open(ANSETTR, None)) as parts:
+            await anext(parts)
+            await topic.publish([change(1, 1)])
+            [event] = blocks(await anext(parts))
+            [following] = feed._followers.values()
+            following.result()._consumer._fetcher.error_future.cancel()
+            async with asyncio.timeout(5):
+                async for _ in parts:
+                    pass
+        await topic.publish([change(1, 2)])
+        [again] = await read(await feed.open(ANSETTR, event.id), 1)
+    assert again.key == (str(subject(1)), 2)

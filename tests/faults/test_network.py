@@ -14,8 +14,10 @@ import pytest
 from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
 from consent_service.embedded.ports import HOST, free_port
+from tests.faults.account import ends_told
 from tests.faults.cast import Follower, Program, through
-from tests.faults.load import Load
+from tests.faults.feed_reader import HEARTBEAT_S, FeedReader, reading
+from tests.faults.load import PURPOSES, Load
 from tests.faults.proxy import Proxy, Way
 from tests.faults.stage import Stage, set_stage
 from tests.soak import soak
@@ -23,16 +25,21 @@ from tests.soak import soak
 pytestmark = pytest.mark.soak
 _log = logging.getLogger(__name__)
 
-PAIRS = ("client-service", "service-PostgreSQL", "relay-PostgreSQL", "relay-Kafka", "consumer-Kafka")
-#: Which are spoiled at the same moment. In the short variant two wait for the same time-outs together.
-TOGETHER: list[tuple[str, ...]] = [(PAIRS[0],), PAIRS[1:3], PAIRS[3:]]
+PAIRS = (
+    "client-service",
+    *("service-PostgreSQL", "relay-PostgreSQL", "sweeper-PostgreSQL"),
+    *("relay-Kafka", "consumer-Kafka", "feed-Kafka"),
+)
+#: Which are spoiled at the same moment. In the short variant some wait for the same time-outs together.
+TOGETHER: list[tuple[str, ...]] = [PAIRS[:1], PAIRS[1:4], PAIRS[4:]]
 ALONE: list[tuple[str, ...]] = [(pair,) for pair in PAIRS]
 ROUNDS = soak(1, 4)
 CLIENTS = 16
+PERSONS = 24
 PAUSE_S = 0.05
-BETWEEN = 40
+BETWEEN = 30
 #: How long a fault lasts.
-FAULT_S = 0.4
+FAULT_S = 0.3
 #: A client behind a bad network.
 PATIENCE_S = 1.0
 #: So short that what a dead connection holds up is given up after some six seconds.
@@ -52,15 +59,16 @@ if soak(0, 1):
 
 
 class Doors:
-    """Two ways into one Kafka, each through a proxy of its own, for the relay and for the consumer."""
+    """Ways into one Kafka, each through a proxy of its own."""
 
     def __init__(self) -> None:
         self.relay = Proxy(free_port())
         self.consumer = Proxy(free_port())
+        self.feed = Proxy(free_port())
 
     @property
     def ports(self) -> dict[int, int]:
-        return {proxy.target_port: proxy.port for proxy in (self.relay, self.consumer)}
+        return {proxy.target_port: proxy.port for proxy in (self.relay, self.consumer, self.feed)}
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +80,15 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple
 
 
 class Scene:
-    """A service, a relay and a consumer, with a proxy between each pair."""
+    """A service, a relay, a sweeper, a consumer and a reader of the feed, with a proxy between each pair."""
 
-    def __init__(self, stage: Stage, proxies: dict[str, Proxy], follower: Follower, load: Load) -> None:
+    def __init__(
+        self, stage: Stage, proxies: dict[str, Proxy], follower: Follower, reader: FeedReader, load: Load
+    ) -> None:
         self.stage = stage
         self.proxies = proxies
         self.follower = follower
+        self.reader = reader
         self.load = load
 
 
@@ -89,8 +100,10 @@ async def scene_on(
         "client-service": Proxy(stage.port),
         "service-PostgreSQL": Proxy(postgres.port),
         "relay-PostgreSQL": Proxy(postgres.port),
+        "sweeper-PostgreSQL": Proxy(postgres.port),
         "relay-Kafka": doors.relay,
         "consumer-Kafka": doors.consumer,
+        "feed-Kafka": doors.feed,
     }
     common = {
         **stage.environment,
@@ -101,6 +114,8 @@ async def scene_on(
         **common,
         "CONSENT_PORT": str(stage.port),
         "CONSENT_DATABASE_URL": through(common["CONSENT_DATABASE_URL"], proxies["service-PostgreSQL"].port),
+        "CONSENT_KAFKA_BOOTSTRAP": f"{HOST}:{doors.feed.port}",
+        "CONSENT_FEED_HEARTBEAT_S": str(HEARTBEAT_S),
     }
     del service["CONSENT_RELAY_DATABASE_URL"]
     relay = {
@@ -110,6 +125,12 @@ async def scene_on(
         ),
         "CONSENT_KAFKA_BOOTSTRAP": f"{HOST}:{doors.relay.port}",
     }
+    sweeper = {
+        **common,
+        "CONSENT_SWEEPER_DATABASE_URL": through(
+            stage.database.url("consent_sweeper"), proxies["sweeper-PostgreSQL"].port
+        ),
+    }
     follower = Follower(f"{HOST}:{doors.consumer.port}", stage.topic, folder)
     async with AsyncExitStack() as stack:
         for proxy in proxies.values():
@@ -117,12 +138,14 @@ async def scene_on(
         for program in (
             Program("serve", environment=service, ready="serving"),
             Program("relay", environment=relay),
+            Program("sweep", environment=sweeper),
             follower,
         ):
             await stack.enter_async_context(program)
         url = f"http://{HOST}:{proxies['client-service'].port}"
-        load = Load([url], stage.token, await stage.persons(), seed=11, patience_s=PATIENCE_S)
-        yield Scene(stage, proxies, follower, load)
+        load = Load([url], stage.token, await stage.persons(count=PERSONS), seed=11, patience_s=PATIENCE_S)
+        reader = await stack.enter_async_context(reading(url, stage.token))
+        yield Scene(stage, proxies, follower, reader, load)
 
 
 @pytest.mark.timeout(soak(120, 3600))
@@ -131,7 +154,7 @@ async def test_R25_a_bad_network_loses_nothing_and_heals(
 ) -> None:
     broker, ways = doors
     async with (
-        set_stage(postgres, broker.bootstrap, tmp_path) as stage,
+        set_stage(postgres, broker.bootstrap, tmp_path, brief=PURPOSES[:2]) as stage,
         scene_on(stage, postgres, ways, tmp_path) as scene,
     ):
         async with scene.load.running(CLIENTS, pause_s=PAUSE_S):
@@ -144,7 +167,12 @@ async def test_R25_a_bad_network_loses_nothing_and_heals(
                             "round %d of %d, %s, %s: whole again after %.1f s",
                             *(turn + 1, ROUNDS, ", ".join(pairs), name, seconds),
                         )
-        await scene.follower.equals(await stage.holds(scene.load))
+        await ends_told(stage.database)
+        rows = await stage.holds(scene.load)
+        await scene.follower.equals(rows)
+        await scene.reader.equals(rows)
+        assert scene.reader.opened > 3, "its connection was never broken"
+        assert any(row["channel"] == "system" for row in rows)
 
 
 async def spoil(scene: Scene, pairs: Sequence[str], strike: Strike) -> float:
@@ -158,5 +186,7 @@ async def spoil(scene: Scene, pairs: Sequence[str], strike: Strike) -> float:
         await proxy.heal()
     healed = loop.time()
     await scene.load.more(BETWEEN)
-    await scene.follower.has(await scene.stage.records())
+    records = await scene.stage.records()
+    await scene.follower.has(records)
+    await scene.reader.has(records)
     return loop.time() - healed

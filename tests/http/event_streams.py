@@ -101,7 +101,11 @@ async def streaming(
     if receive_bytes is not None:
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     plug.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(plug, (address.hostname, address.port))
+    try:
+        await asyncio.get_running_loop().sock_connect(plug, (address.hostname, address.port))
+    except BaseException:
+        plug.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=plug, limit=receive_bytes or 2**16)
     stream = EventStream(reader, writer)
     try:

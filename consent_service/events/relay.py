@@ -68,9 +68,10 @@ class Relay:
         self._filling = Filling(database, self._events)
         self._trouble = Trouble(metrics)
         self._wake = asyncio.Event()
-        self._groups = Groups(kafka, holder, self._trouble, self._wake.set)
+        self._groups = Groups(kafka, holder, self._trouble, self._lane_done)
         self._published: list[Pointer] = []
         self._read_upto = -1
+        self._passed_over = False
         self._look_at = float("-inf")
         self._topics: tuple[str, ...] = ()
         self._topics_made: tuple[str, ...] | None = None
@@ -85,6 +86,11 @@ class Relay:
     def wake(self) -> None:
         """Something was committed: look at once. Called on the relay's own event loop, as often as liked."""
         self._wake.set()
+
+    def _lane_done(self) -> None:
+        """What it may have more of is read at once; deleting alone can wait until there is something to read."""
+        if self._passed_over:
+            self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until told to stop, which takes two seconds at most; then others may take over at once."""
@@ -120,6 +126,8 @@ class Relay:
                     return
                 await self._wait_after(error, stop)
                 continue
+            if stopping and begun:
+                self._passed_over = True
             if stopping and not begun and not self._groups.are_busy and not self._published:
                 return
             if begun == self._batch_rows_max:
@@ -167,6 +175,7 @@ class Relay:
         ready = [
             work.lane.group for work in self._groups if work.is_free and work.lane.may_publish(self._topics)
         ]
+        self._passed_over = self._groups.are_busy
         shards = sorted(shard for group in ready for shard in shards_of(group))
         wanted = [shard for shard in shards if shard > self._read_upto] or shards
         pointers = await read_pointers(connection, wanted, self._batch_rows_max) if wanted else []

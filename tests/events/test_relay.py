@@ -16,7 +16,15 @@ from consent_service.events.heartbeats import is_heartbeat
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
 from tests.builders import a_version, day
 from tests.events.samples import TRACEPARENT
-from tests.events.streams import Stream, a_record, by_subject, consumer, replaced, topic_partitions
+from tests.events.streams import (
+    Stream,
+    a_record,
+    by_subject,
+    consumer,
+    eventually,
+    replaced,
+    topic_partitions,
+)
 
 
 async def test_R27_an_event_says_what_the_record_says(stream: Stream) -> None:
@@ -166,7 +174,11 @@ async def test_waking_publishes_at_once(stream: Stream, monkeypatch: pytest.Monk
         monkeypatch.setattr(f"consent_service.events.relay.{name}", 3600.0)
 
     async with stream.relay() as relay, consumer(stream.bootstrap) as reader:
-        await stream.drained()
+
+        async def at_work() -> bool:
+            return bool(await stream.messages(stream.purposes))
+
+        await eventually(at_work)
         await stream.append([a_record(1, 1)])
         relay.wake()
         reader.assign(await topic_partitions(reader, stream.changes))

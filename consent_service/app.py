@@ -194,7 +194,7 @@ def bind(settings: Settings) -> socket.socket:
             raise PortTaken(f"cannot listen on {settings.host}: {error.strerror or error}") from error
         raise PortTaken(
             f"port {settings.port} on {settings.host} is taken by another program; "
-            "stop it, or choose another with --port or CONSENT_PORT"
+            "stop it, or choose another with CONSENT_PORT (`run`: --port)"
         ) from error
 
 

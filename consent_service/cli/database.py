@@ -33,7 +33,11 @@ def _prepare(settings: Settings) -> int:
     if settings.superuser_database_url is None:
         raise SettingsError("CONSENT_SUPERUSER_DATABASE_URL: is needed by `database prepare`")
     name = urlsplit(settings.database_url).path.strip("/")
-    asyncio.run(prepare(settings.superuser_database_url, name, settings.role_passwords))
+    try:
+        asyncio.run(prepare(settings.superuser_database_url, name, settings.role_passwords))
+    except OSError as error:
+        print(f"consent-service: the database server does not answer: {error}", file=sys.stderr)
+        return 1
     print(f"Roles and database {name} are there.")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -118,6 +119,8 @@ def run_republish(arguments: argparse.Namespace, settings: Settings | None) -> i
 
 def ran(work: Coroutine[Any, Any, Result]) -> Result | None:
     """The result; None where Kafka did not do its part, which is told."""
+    # What its client tries again it would tell here, between the lines of progress.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         return asyncio.run(work)
     except (StreamAway, PublishingFailed) as error:

@@ -14,6 +14,7 @@ from consent_service.events.new_epoch import Survey, begin, survey
 from consent_service.events.reading import TopicReader, open_reader
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
+from consent_service.storage.epochs import count_relays
 from consent_service.usecases import clock
 
 _STATEMENT_TIMEOUT_S = 120.0
@@ -34,13 +35,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--list", action="store_true", help="print the records that the ledger lost: ids, commands, purposes"
     )
-    parser.add_argument("--yes", action="store_true", help="begin without asking")
+    parser.add_argument(
+        "--yes", action="store_true", help="begin without asking; answer `n` to have looked only"
+    )
     parser.set_defaults(handler=run, needs_settings=True)
 
 
 def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
     assert settings is not None
     [url] = needed("ledger new-epoch", settings, "owner_database_url")
+    if not arguments.reason.strip():
+        print("consent-service: --reason: say why; it is kept with the epoch.", file=sys.stderr)
+        return 1
     begun = ran(_run(arguments, settings, url))
     return 0 if begun else 1
 
@@ -59,8 +65,15 @@ async def _run(arguments: argparse.Namespace, settings: Settings, url: str) -> b
         _reader(settings) as reader,
     ):
         async with database.session() as connection:
+            relays = await count_relays(connection)
             found = await survey(connection, reader, walked)
         walked.end()
+        if relays:
+            print(
+                f"consent-service: {count(relays, 'relay')} at work on this database. Stop services and relays first, "
+                "so that what was lost can be recorded again before anything new is (docs/OPERATIONS.md).",
+                file=sys.stderr,
+            )
         _tell(found, settings, listed=arguments.list)
         if not (arguments.yes or _asked(found)):
             return False

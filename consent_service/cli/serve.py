@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     relaying = subparsers.add_parser(
         "relay",
         help="publish what is committed to Kafka, as a process of its own",
-        description="Publish what is committed to Kafka until SIGTERM. Of several one publishes, the others take over.",
+        description="Publish what is committed to Kafka until SIGTERM. Several share the work.",
     )
     relaying.set_defaults(handler=relay, needs_settings=True)
 

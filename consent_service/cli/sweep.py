@@ -15,7 +15,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sweep",
         help="turn expiry and material changes into records, and tell what will soon end",
         description="Turn passed expiry and material changes of purposes into records, and tell what will soon end by "
-        "itself, until SIGTERM. Of several one works, the others take over within ten seconds.",
+        "itself, until SIGTERM. Of several one works, another takes over within thirteen seconds.",
     )
     parser.set_defaults(handler=sweep, needs_settings=True)
 

@@ -142,7 +142,7 @@ CHANGE: dict[str, Any] = {
     "traceparent": None,
 }
 STATES: dict[str, Any] = {
-    "items": [{**SUBJECT_STATE["consents"][0], "subject_id": SUBJECT_ID, "sequence": 1}],
+    "items": [{**SUBJECT_STATE["consents"][0], "subject_id": SUBJECT_ID, "sequence": 1, "ledger_epoch": 1}],
     "next": None,
     "resume": EVENT_ID,
 }

@@ -66,7 +66,7 @@ OPERATIONS = (
         summary="A snapshot of all states, page by page",
         description=(
             "Read all pages, then follow `/v1/changes` from `resume`. What changes meanwhile comes there, perhaps "
-            "again: an event whose `sequence` is not above that of the state is known already."
+            "again: an event whose (`ledger_epoch`, `sequence`) is not above the state's is known already."
         ),
         scope="changes:read",
         handler=read_states,

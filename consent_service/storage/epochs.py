@@ -19,6 +19,15 @@ async def read_epoch(connection: Connection) -> int:
     return epoch
 
 
+_RELAYS = "select count(*) from relay_members where expires_at > clock_timestamp()"
+
+
+async def count_relays(connection: Connection) -> int:
+    """How many are alive."""
+    alive: int = await connection.fetchval(_RELAYS)
+    return alive
+
+
 class PublishedRecord(msgspec.Struct, frozen=True):
     """What an event says of the record that it tells."""
 

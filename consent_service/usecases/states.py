@@ -11,6 +11,7 @@ import msgspec
 from consent_service.domain.errors import UnknownController
 from consent_service.storage.catalogue import read_topic_prefix
 from consent_service.storage.database import Database
+from consent_service.storage.epochs import read_epoch
 from consent_service.storage.states import StateRow, read_state_page
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
@@ -22,10 +23,11 @@ BEGINNING = (UUID(int=0), "")
 
 
 class StateItem(ConsentItem, frozen=True, kw_only=True):
-    """What stands for one subject and purpose; an event with a higher `sequence` of the same pair replaces it."""
+    """What stands for one subject and purpose; an event with a higher (`ledger_epoch`, `sequence`) replaces it."""
 
     subject_id: UUID
     sequence: int
+    ledger_epoch: int
 
 
 class StatePage(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ class States:
             rows = await read_state_page(
                 connection, controller, after=after, purposes=caller.purposes, limit=limit + 1
             )
+            epoch = await read_epoch(connection)
             # The catalogue last, so that it knows every purpose and version that the states name.
             purposes = await self._catalogue.purposes_in(connection, controller)
         now = self._now()
@@ -59,7 +62,7 @@ class States:
         def item(row: StateRow) -> StateItem:
             stands = consent_item(row.flags, purposes[row.purpose], row.state, now)
             fields = {name: getattr(stands, name) for name in ConsentItem.__struct_fields__}
-            return StateItem(**fields, subject_id=row.subject_id, sequence=row.sequence)
+            return StateItem(**fields, subject_id=row.subject_id, sequence=row.sequence, ledger_epoch=epoch)
 
         more = len(rows) > limit
         last = rows[limit - 1] if more else None

@@ -22,6 +22,7 @@ ROLES = {
 }
 #: Statements that other roles run too, or alone.
 ALSO = {
+    ("epochs", "_EPOCH"): ("consent_owner", "consent_service"),
     ("idempotency", "_SWEEP"): ("consent_sweeper",),
     ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner"),
     ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),

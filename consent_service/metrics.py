@@ -68,7 +68,16 @@ class Metrics:
         self.publish_failures = Counter(
             "consent_publish_failures_total", "Batches that Kafka did not take.", registry=self.registry
         )
-        self.outbox_rows = Gauge("consent_outbox_rows", "Events that wait for Kafka.", registry=self.registry)
+        self.outbox_rows = Gauge(
+            "consent_outbox_rows",
+            "Events that wait for Kafka; at most 100,000 are counted.",
+            registry=self.registry,
+        )
+        self.held_back = Gauge(
+            "consent_held_back_subjects",
+            "Persons of whom an event cannot be read, or has no topic to go to: theirs wait.",
+            registry=self.registry,
+        )
         self.outbox_oldest_seconds = Gauge(
             "consent_outbox_oldest_seconds",
             "Age of the oldest event that waits for Kafka, in seconds.",

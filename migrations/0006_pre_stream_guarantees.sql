@@ -92,7 +92,7 @@ grant insert, update on idempotency to consent_sweeper;
 
 -- A sweeper serves all controllers, one after the other; it must know their names before it can name one.
 create function controller_names() returns setof text
-    language plpgsql stable security definer set search_path = public
+    language plpgsql stable security definer set search_path = pg_catalog, public, pg_temp
     as $$
 begin
     return query select controller from controllers order by controller;

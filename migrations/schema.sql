@@ -1,6 +1,6 @@
 CREATE FUNCTION public.controller_names() RETURNS SETOF text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 begin
     return query select controller from controllers order by controller;

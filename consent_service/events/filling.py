@@ -13,8 +13,8 @@ from consent_service.domain.partitions import shards_of
 from consent_service.events.lane import Lane, partitions_of
 from consent_service.events.messages import Message
 from consent_service.events.telling import messages_of
-from consent_service.events.topics import kind_of, topics_of
-from consent_service.storage.database import Database
+from consent_service.events.topics import kind_of, prefix_of, topics_of
+from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import (
     read_history,
     read_latest_versions,
@@ -22,7 +22,7 @@ from consent_service.storage.history import (
     read_standing,
 )
 from consent_service.storage.outbox import EventReader, Pointer
-from consent_service.storage.relaying import Filled, put_filled, read_filled
+from consent_service.storage.relaying import Filled, put_filled, read_filled, was_told_before
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +39,10 @@ class Filling:
         self._events = events
 
     async def compare(self, lane: Lane, ledger_epoch: int) -> None:
-        """Find out what the lane's topics lack. One that is met for the first time lacks nothing.
+        """Find out what the lane's topics lack.
 
-        Everything that is in the ledger then went, or will go, through the outbox.
+        A topic that is met for the first time lacks nothing: what is in the ledger is in the outbox too. If it is not,
+        it was published before there was such a topic; of that a `state` must tell, and `changes` need not.
         """
         lacks: dict[str, Filled] = {}
         async with self._database.session() as connection:
@@ -49,11 +50,18 @@ class Filling:
             for topic, topic_id in lane.lives.items():
                 now = Filled(topic_id, ledger_epoch)
                 before = known.get((topic, lane.group))
-                if before is None:
+                if before is None and await self._came_late(connection, lane, topic):
+                    lacks[topic] = now
+                elif before is None:
                     await put_filled(connection, topic, lane.group, now)
                 elif before != now:
                     lacks[topic] = now
         lane.lacks = lacks
+
+    async def _came_late(self, connection: Connection, lane: Lane, topic: str) -> bool:
+        if kind_of(topic) != "state":
+            return False
+        return await was_told_before(connection, prefix_of(topic), shards_of(lane.group))
 
     async def fill(self, lane: Lane) -> list[Pointer]:
         """Publish everything of the lane's group to the topics that lack it, marked as replayed. No row is done by it.
@@ -80,6 +88,10 @@ class Filling:
         async for pointers in self._pages(lane, topic, controllers):
             async with self._database.session() as connection:
                 located = await self._events.read(connection, pointers, replayed=True)
+            for pointer in pointers:
+                if pointer not in located:
+                    extra = {"topic": topic, "controller": pointer.controller}
+                    _log.error("a record cannot be read; the topic is filled without it", extra=extra)
             yield [
                 message
                 for pointer in pointers

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.events.kafka import Kafka
 from consent_service.events.lane import Lane
 from consent_service.events.trouble import Trouble
@@ -23,6 +24,8 @@ LEASE_S = 7.0
 RENEW_AFTER_S = 1.0
 #: The holder stops this much earlier than the database would let others in.
 LEASE_MARGIN_S = 1.0
+#: A relay that gets nothing to Kafka for so long stands back for others, if there are any, for as long again.
+STAND_BACK_S = 10.0
 #: How soon it asks again while it holds more than its share.
 _LEAVE_S = 0.1
 _RETRY_S = 0.1
@@ -59,6 +62,8 @@ class Groups:
         self._works: dict[int, Work] = {}
         self._names = ""
         self._renew_at = float("-inf")
+        self._shared = False
+        self._through_at = float("-inf")
         self.held_until = float("-inf")
 
     def __getitem__(self, group: int) -> Work:
@@ -82,8 +87,15 @@ class Groups:
             return
         if not self._names:
             self._names = f"consent-relay-{await read_ledger_id(connection)}-"
+        if self._shared and self._nothing_gets_through(now):
+            _log.warning("nothing gets through; the groups of shards are left to others")
+            await self.drop_all()
+            await self.give_back(connection)
+            self._renew_at = now + STAND_BACK_S
+            return
         busy = {group for group, work in self._works.items() if work.task is not None}
         share, held = await take_leases(connection, self._holder, LEASE_S, busy=busy)
+        self._shared = share < SHARD_GROUPS
         self.held_until = now + LEASE_S - LEASE_MARGIN_S
         self._renew_at = now + (RENEW_AFTER_S if len(held) <= share else _LEAVE_S)
         for place, group in enumerate(held):
@@ -93,10 +105,17 @@ class Groups:
             return
         for group in self._works.keys() - held:
             await self.drop(group)
+        if not self._works:
+            self._through_at = now
         for group in held:
             if group not in self._works:
                 self._works[group] = Work(Lane(group, self._kafka.claiming(f"{self._names}{group}")))
         _log.info("groups of shards to publish", extra={"count": len(held)})
+
+    def _nothing_gets_through(self, now: float) -> bool:
+        """Whether every lane fails, or could not begin, for some time. One that fills a topic does neither."""
+        stuck = bool(self._works) and all(work.failures or work.lane.lacks is None for work in self)
+        return stuck and now - self._through_at > STAND_BACK_S
 
     def begin(self, work: Work, doing: Coroutine[Any, Any, list[Pointer]]) -> None:
         work.task = asyncio.create_task(doing)
@@ -114,6 +133,7 @@ class Groups:
             if error is None:
                 published += task.result()
                 work.failures = 0
+                self._through_at = asyncio.get_running_loop().time()
                 self._trouble.over_for(work)
                 continue
             failures.append(error)

@@ -6,6 +6,8 @@ broker refuses from then on what the holder before it still sends (docs/decision
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
@@ -27,6 +29,8 @@ from consent_service.events.messages import (
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
 
 HEARTBEAT = "consent.heartbeat.v1"
+#: A group that tells of an event which has waited since then is not up to date at all: its topics are being filled.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 #: Heartbeats are no controller's; the service itself speaks.
 _SPEAKER = "relay"
 

@@ -10,14 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.events.administration import administering, make_topics, missing_topics
 from consent_service.events.kafka import CONNECT_TIMEOUT_S, Kafka, PublishingFailed
-from consent_service.storage.database import Database
-from consent_service.storage.relay_leases import held_leases, seize_leases
+from consent_service.storage.database import Connection, Database
+from consent_service.storage.relay_leases import (
+    has_made_topics,
+    held_leases,
+    may_make_topics,
+    seize_leases,
+)
 from consent_service.storage.relaying import read_filled
 
 _log = logging.getLogger(__name__)
@@ -41,8 +47,10 @@ class TopicMaker:
         self._lease_s = lease_s
         self._others_stop_s = others_stop_s
 
-    async def make(self, topics: Collection[str], stop_ours: Callable[[], Awaitable[None]]) -> bool:
-        """See to it that all of these exist. False where another relay does so now: try again later.
+    async def make(
+        self, topics: Collection[str], stop_ours: Callable[[], Awaitable[None]]
+    ) -> set[str] | None:
+        """Make what is missing of these. Returns those that exist then; None while another relay makes topics again.
 
         Raises PublishingFailed where Kafka does not answer.
         """
@@ -50,27 +58,52 @@ class TopicMaker:
             async with asyncio.timeout(CONNECT_TIMEOUT_S + self._others_stop_s):
                 async with administering(self._kafka.bootstrap) as admin:
                     missing = await missing_topics(admin, topics)
-                    if missing and not await self._others_stopped(missing, stop_ours):
-                        return False
-                    if missing:
-                        await make_topics(admin, missing, self._kafka.replication)
+                    if not missing:
+                        return set(topics)
+                    return await self._make(admin, missing, topics, stop_ours)
         except (KafkaError, OSError, TimeoutError) as error:
             raise PublishingFailed("Kafka does not answer") from error
-        return True
 
-    async def _others_stopped(
-        self, missing: Collection[str], stop_ours: Callable[[], Awaitable[None]]
-    ) -> bool:
-        """Whether nobody is delivering to one of these that was there before."""
+    async def _make(
+        self,
+        admin: Any,
+        missing: Collection[str],
+        topics: Collection[str],
+        stop_ours: Callable[[], Awaitable[None]],
+    ) -> set[str] | None:
         async with self._database.session() as connection:
             known = {topic for topic, _ in await read_filled(connection)}
             lost = sorted(known.intersection(missing))
             if not lost:
-                return True
-            await seize_leases(connection, self._holder, self._lease_s)
+                return set(topics) - await self._made(admin, missing)
+            if not await may_make_topics(connection):
+                await stop_ours()
+                return None
+            try:
+                if not await self._others_stopped(connection, lost, stop_ours):
+                    return None
+                return set(topics) - await self._made(admin, missing)
+            finally:
+                await has_made_topics(connection)
+
+    async def _others_stopped(
+        self, connection: Connection, lost: Collection[str], stop_ours: Callable[[], Awaitable[None]]
+    ) -> bool:
+        """Whether nobody is delivering any more to these, which were there before."""
         for topic in lost:
             _log.warning("a topic was deleted: it is made and filled again", extra={"topic": topic})
+        await seize_leases(connection, self._holder, self._lease_s)
         await stop_ours()
         await asyncio.sleep(self._others_stop_s)
-        async with self._database.session() as connection:
-            return await held_leases(connection, self._holder) == SHARD_GROUPS
+        return await held_leases(connection, self._holder) == SHARD_GROUPS
+
+    async def _made(self, admin: Any, missing: Collection[str]) -> set[str]:
+        """Those that could not be made: what belongs there waits, and the others go on."""
+        left: set[str] = set()
+        for topic in missing:
+            try:
+                await make_topics(admin, [topic], self._kafka.replication)
+            except KafkaError as error:
+                left.add(topic)
+                _log.error("a topic cannot be made", extra={"topic": topic, "error": type(error).__name__})
+        return left

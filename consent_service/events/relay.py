@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.errors import Unavailable
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, shards_of
 from consent_service.events.filling import Filling
 from consent_service.events.groups import LEASE_MARGIN_S, LEASE_S, RENEW_AFTER_S, Groups, delay_s
+from consent_service.events.heartbeats import BEGINNING
 from consent_service.events.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
 from consent_service.events.lane import Lane, Told
 from consent_service.events.making import TopicMaker
@@ -73,8 +76,10 @@ class Relay:
         self._read_upto = -1
         self._passed_over = False
         self._look_at = float("-inf")
-        self._topics: tuple[str, ...] = ()
-        self._topics_made: tuple[str, ...] | None = None
+        self._wanted: tuple[str, ...] = ()
+        """The topics that there should be; `topics` are those that there are, None before it is known."""
+        self._topics: set[str] | None = None
+        self._make_at = float("-inf")
         self._backlog: Backlog | None = None
         self._telling = Telling()
 
@@ -144,15 +149,14 @@ class Relay:
         published, failures = self._groups.finish()
         self._published += published
         if any(isinstance(failure, TopicsMissing) for failure in failures):
-            self._topics_made = None
+            self._topics = None
         async with self._database.session() as connection:
             await self._groups.keep(connection)
             await self._delete(connection)
             await self._look_around(connection)
-        if self._topics_made != self._topics:
-            if not await self._maker.make(self._topics, self._groups.drop_all):
-                return 0
-            self._topics_made = self._topics
+        await self._make_topics()
+        if self._topics is None:
+            return 0
         self._speak()
         async with self._database.session() as connection:
             told = await self._read(connection)
@@ -162,39 +166,47 @@ class Relay:
         self._trouble.over_for(self)
         return sum(map(len, told.values()))
 
+    async def _make_topics(self) -> None:
+        """Where some are missing, try now and then; those that there are do not wait for it."""
+        now = asyncio.get_running_loop().time()
+        if self._topics == set(self._wanted) or (self._topics is not None and now < self._make_at):
+            return
+        self._make_at = now + LOOK_S
+        self._topics = await self._maker.make(self._wanted, self._groups.drop_all)
+
     async def _delete(self, connection: Connection) -> None:
         """What Kafka has leaves the outbox before more is read of the same lanes."""
-        if self._published:
-            await delete_pointers(connection, self._published)
-            for kind, count in Counter(pointer.kind for pointer in self._published).items():
+        done = list(self._published)
+        if done:
+            await delete_pointers(connection, done)
+            for kind, count in Counter(pointer.kind for pointer in done).items():
                 self._metrics.published.labels(kind).inc(count)
-            self._published.clear()
+            # A lane that failed meanwhile has put more behind them.
+            del self._published[: len(done)]
 
     async def _read(self, connection: Connection) -> dict[int, list[Told]]:
         """The next rows of the lanes that may publish, by group."""
-        ready = [
-            work.lane.group for work in self._groups if work.is_free and work.lane.may_publish(self._topics)
-        ]
+        topics = self._topics or set()
+        ready = [work.lane.group for work in self._groups if work.is_free and work.lane.may_publish(topics)]
         self._passed_over = self._groups.are_busy
         shards = sorted(shard for group in ready for shard in shards_of(group))
         wanted = [shard for shard in shards if shard > self._read_upto] or shards
-        pointers = await read_pointers(connection, wanted, self._batch_rows_max) if wanted else []
+        pointers: list[Pointer] = []
+        if wanted:
+            pointers = await read_pointers(
+                connection, wanted, self._batch_rows_max, but=self._telling.held_back
+            )
         # A full batch may hold a few shards only: the others come first next time.
         self._read_upto = pointers[-1].shard if len(pointers) == self._batch_rows_max else -1
         if not pointers:
             return {}
         located = await self._events.read(connection, pointers)
         told: dict[int, list[Told]] = {}
-        for one in self._telling.tell(pointers, located):
+        for one in self._telling.tell(pointers, located, topics):
             told.setdefault(group_of(one.pointer.shard), []).append(one)
         return told
 
     async def _publish(self, lane: Lane, told: Sequence[Told]) -> list[Pointer]:
-        topics = {message.topic for one in told for message in one.messages}
-        if not lane.may_write(topics):
-            # A controller that is new brings topics of its own.
-            self._look_at = float("-inf")
-            return []
         if asyncio.get_running_loop().time() + SEND_TIMEOUT_S > self._groups.held_until:
             self._groups.ask_again()
             return []
@@ -207,6 +219,7 @@ class Relay:
     def _speak(self) -> None:
         """Heartbeats where they are due, claims where there is none, and what a deleted topic lacks."""
         assert self._backlog is not None
+        assert self._topics is not None
         now = asyncio.get_running_loop().time()
         for work in self._groups:
             lane = work.lane
@@ -215,28 +228,31 @@ class Relay:
             if lane.is_claimed and now - lane.claimed_at > _CLAIM_AGAIN_S:
                 self._groups.begin(work, _giving_up(lane))
             elif now >= work.heartbeat_at or lane.lacks is None or not lane.may_write(self._topics):
-                # Not all at the same moment: what is published waits for it.
-                first = work.heartbeat_at == float("-inf")
-                work.heartbeat_at = now + HEARTBEAT_S * (1 + lane.group / SHARD_GROUPS if first else 1)
-                self._groups.begin(work, self._say(lane, self._backlog))
+                # Once it is known what the topics lack there is more to say. Later not all at the same moment: what is
+                # published waits for it.
+                pause_s = 0.0 if lane.lacks is None else HEARTBEAT_S * random.uniform(0.8, 1.2)  # noqa: S311
+                work.heartbeat_at = now + pause_s
+                self._groups.begin(work, self._say(lane, self._topics, self._backlog))
             elif lane.lacks:
                 self._groups.begin(work, self._filling.fill(lane))
 
-    async def _say(self, lane: Lane, backlog: Backlog) -> list[Pointer]:
-        await lane.speak(self._topics, _heartbeat(lane.group, backlog))
+    async def _say(self, lane: Lane, topics: Collection[str], backlog: Backlog) -> list[Pointer]:
+        await lane.speak(topics, _heartbeat(lane, backlog))
         await self._filling.compare(lane, backlog.ledger_epoch)
         return []
 
     async def _look_around(self, connection: Connection) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._look_at:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._look_at:
             return
         self._backlog = await read_backlog(connection, SHARD_GROUPS)
         prefixes = await read_topic_prefixes(connection)
-        self._topics = tuple(topic for prefix in prefixes for topic in topics_of(prefix))
+        self._wanted = tuple(topic for prefix in prefixes for topic in topics_of(prefix))
         self._metrics.outbox_rows.set(self._backlog.rows)
         self._metrics.outbox_oldest_seconds.set(self._backlog.oldest_age.total_seconds())
-        self._look_at = now + LOOK_S
+        self._metrics.held_back.set(len(self._telling.held_back))
+        self._telling.look_again()
+        self._look_at = loop.time() + LOOK_S
 
     async def _wait_after(self, error: Exception, stop: asyncio.Event) -> None:
         """Waking does not shorten the wait."""
@@ -257,10 +273,14 @@ async def _giving_up(lane: Lane) -> list[Pointer]:
     return []
 
 
-def _heartbeat(group: int, backlog: Backlog) -> Heartbeat:
+def _heartbeat(lane: Lane, backlog: Backlog) -> Heartbeat:
+    """While a topic lacks something, or it is not known whether one does, nothing of it is up to date."""
+    complete = lane.lacks is not None and not lane.lacks
     return Heartbeat(
-        shard_group=group,
+        shard_group=lane.group,
         at=backlog.at,
-        oldest_unpublished=backlog.oldest.get(group, backlog.oldest_age * 0),
+        oldest_unpublished=backlog.oldest.get(lane.group, timedelta())
+        if complete
+        else backlog.at - BEGINNING,
         ledger_epoch=backlog.ledger_epoch,
     )

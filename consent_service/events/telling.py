@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
 
 from consent_service.domain.changes import ConsentChange, state_after
 from consent_service.events.encode import encode, encode_state
 from consent_service.events.lane import Told
 from consent_service.events.messages import Message
-from consent_service.storage.outbox import Located, Pointer
+from consent_service.storage.outbox import Kind, Located, Pointer
 
 _log = logging.getLogger(__name__)
 
 
 class Telling:
-    """Encodes batches, and says once of each row that cannot be read that it waits."""
+    """Encodes batches. Whoever's row cannot be told is held back, and it is said once for each such row."""
 
     def __init__(self) -> None:
-        self._unreadable: set[int] = set()
+        self._said: set[int] = set()
+        self.held_back: set[UUID] = set()
+        """Persons whose rows are not read until `look_again`."""
 
-    def tell(self, pointers: Sequence[Pointer], located: Mapping[Pointer, Located]) -> list[Told]:
-        """What is sent for these rows. Where a row cannot be told its subject or purpose waits; none is skipped."""
+    def look_again(self) -> None:
+        """Perhaps a row can be read now, or its topic is there."""
+        self.held_back.clear()
+
+    def tell(
+        self, pointers: Sequence[Pointer], located: Mapping[Pointer, Located], topics: Collection[str]
+    ) -> list[Told]:
+        """What is sent for these rows, to these topics. Behind a row that waits its subject or purpose waits."""
         told: list[Told] = []
         blocked: set[tuple[object, ...]] = set()
         for pointer in pointers:
-            lane = (pointer.kind, pointer.controller, pointer.subject_id, pointer.purpose)
-            if lane in blocked:
+            about = (pointer.kind, pointer.controller, pointer.subject_id, pointer.purpose)
+            if about in blocked or pointer.subject_id in self.held_back:
                 continue
             found = located.get(pointer)
-            if found is None:
-                blocked.add(lane)
-                self._say_unreadable(pointer)
+            messages = () if found is None else tuple(messages_of(found, pointer.traceparent))
+            if messages and all(message.topic in topics for message in messages):
+                told.append(Told(pointer, messages))
                 continue
-            told.append(Told(pointer, tuple(messages_of(found, pointer.traceparent))))
+            blocked.add(about)
+            if pointer.kind is not Kind.PURPOSE:
+                self.held_back.add(pointer.subject_id)
+            self._say(pointer, "cannot be read" if found is None else "has no topic to go to")
         return _last_states(told)
 
-    def _say_unreadable(self, pointer: Pointer) -> None:
-        if pointer.position not in self._unreadable:
-            self._unreadable.add(pointer.position)
+    def _say(self, pointer: Pointer, why: str) -> None:
+        if pointer.position not in self._said:
+            self._said.add(pointer.position)
             _log.error(
-                "an event cannot be read; what follows it waits",
+                "an event %s; what follows it waits",
+                why,
                 extra={"controller": pointer.controller, "position": pointer.position},
             )
 

@@ -52,6 +52,11 @@ def topics_of(prefix: str) -> tuple[str, ...]:
     return changes_topic(prefix), state_topic(prefix), purposes_topic(prefix), notices_topic(prefix)
 
 
+def prefix_of(topic: str) -> str:
+    """Of one of the service's own topics."""
+    return topic.removesuffix(".v1").rpartition(".")[0]
+
+
 def kind_of(topic: str) -> str:
     """`changes`, `state`, `purposes` or `notices`; for a topic named by a caller, `changes`."""
     kind = topic.removesuffix(".v1").rpartition(".")[2]

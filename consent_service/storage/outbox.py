@@ -6,7 +6,7 @@ As role consent_relay, whose policies see every controller's rows.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from uuid import UUID
 
@@ -48,17 +48,21 @@ _POINTERS = """
 select position, kind, controller, subject_id, purpose, sequence, shard, traceparent
 from outbox
 where shard = any ($1::smallint[])
+  and subject_id <> all ($3::uuid[])
 order by shard, position
 limit $2
 """
 
 
-async def read_pointers(connection: Connection, shards: Sequence[int], rows_max: int) -> list[Pointer]:
+async def read_pointers(
+    connection: Connection, shards: Sequence[int], rows_max: int, *, but: Collection[UUID] = ()
+) -> list[Pointer]:
     """The first unpublished rows of these shards, by shard and position: so each subject's are in order.
 
+    `but` are subjects that are passed over, so that they keep no other from being read.
     Nothing remembers how far was read, so that a transaction that commits late is simply found next time.
     """
-    rows = await connection.fetch(_POINTERS, shards, rows_max)
+    rows = await connection.fetch(_POINTERS, shards, rows_max, list(but))
     return [Pointer(row[0], Kind(row[1]), *row[2:8]) for row in rows]
 
 

@@ -13,7 +13,10 @@ _SET = "set local synchronous_commit = on; set local idle_in_transaction_session
 
 #: Every relay takes these locks first and in this order, so they take turns.
 _LOCK = """
-select shard_group, holder, expires_at is null or expires_at < clock_timestamp() as is_free
+select shard_group, holder,
+    expires_at is null or expires_at < clock_timestamp()
+        -- Of a time when the database's clock was ahead.
+        or expires_at > clock_timestamp() + 10 * $1 * interval '1 second' as is_free
 from relay_leases
 order by shard_group
 for update
@@ -24,7 +27,10 @@ insert into relay_members (holder, expires_at) values ($1, clock_timestamp() + $
 on conflict (holder) do update set expires_at = excluded.expires_at
 """
 
-_BURY = "delete from relay_members where expires_at < clock_timestamp()"
+_BURY = """
+delete from relay_members
+where expires_at < clock_timestamp() or expires_at > clock_timestamp() + 10 * $1 * interval '1 second'
+"""
 _ALIVE = "select count(*) from relay_members"
 
 _TAKE = """
@@ -55,9 +61,9 @@ async def take_leases(
     """
     async with connection.transaction():
         await connection.execute(_SET)
-        leases = [_Lease(*row) for row in await connection.fetch(_LOCK)]
+        leases = [_Lease(*row) for row in await connection.fetch(_LOCK, lease_s)]
         await connection.execute(_ATTEND, holder, lease_s)
-        await connection.execute(_BURY)
+        await connection.execute(_BURY, lease_s)
         share = -(-len(leases) // await connection.fetchval(_ALIVE))
         own, given_back = _divide(leases, holder, share, busy)
         if given_back:
@@ -89,8 +95,24 @@ async def seize_leases(connection: Connection, holder: str, lease_s: float) -> N
     """Take every group, whoever holds it: they find out when they renew."""
     async with connection.transaction():
         await connection.execute(_SET)
-        await connection.fetch(_LOCK)
+        await connection.fetch(_LOCK, lease_s)
         await connection.execute(_SEIZE, holder, lease_s)
+
+
+#: Held by the relay that makes topics again, for as long as its session.
+_MAKING = 0x636F6E73656E7401
+_MAY_MAKE = "select pg_try_advisory_lock($1)"
+_HAS_MADE = "select pg_advisory_unlock($1)"
+
+
+async def may_make_topics(connection: Connection) -> bool:
+    """Whether no other relay does so now. Until `has_made_topics` on the same connection, none will."""
+    may: bool = await connection.fetchval(_MAY_MAKE, _MAKING)
+    return may
+
+
+async def has_made_topics(connection: Connection) -> None:
+    await connection.execute(_HAS_MADE, _MAKING)
 
 
 _HELD = "select count(*) from relay_leases where holder = $1"

@@ -5,6 +5,7 @@ As role consent_relay (R30, R31).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from consent_service.storage.database import Connection
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """What waited in the outbox at one moment of the database's clock.
+    """What waited in the outbox at one moment of the database's clock. `rows` are ROWS_COUNTED_MAX at most.
 
     `oldest` holds, for each group of shards in which something waits, how long its oldest row has.
     """
@@ -31,7 +32,19 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 _NOW = "select clock_timestamp(), (select max(epoch) from ledger_epoch)"
-_BACKLOG = "select shard % $1, count(*), min(staged_at) from outbox group by 1"
+
+# The first row of each shard, along the index: an outbox that has grown for hours takes no longer than an empty one.
+_OLDEST = """
+select shards.shard % $1, min(first.staged_at)
+from generate_series(0, 63) as shards (shard)
+cross join lateral (
+    select staged_at from outbox where outbox.shard = shards.shard order by position limit 1) as first
+group by 1
+"""
+
+#: More are not counted.
+ROWS_COUNTED_MAX = 100_000
+_ROWS = "select count(*) from (select from outbox limit $1) as counted"
 
 
 async def read_backlog(connection: Connection, groups: int) -> Backlog:
@@ -39,12 +52,12 @@ async def read_backlog(connection: Connection, groups: int) -> Backlog:
     row = await connection.fetchrow(_NOW)
     assert row is not None
     at, epoch = row
-    waiting = await connection.fetch(_BACKLOG, groups)
+    oldest = await connection.fetch(_OLDEST, groups)
     return Backlog(
         at=at,
         ledger_epoch=epoch,
-        rows=sum(count for _, count, _ in waiting),
-        oldest={group: max(at - staged_at, timedelta()) for group, _, staged_at in waiting},
+        rows=await connection.fetchval(_ROWS, ROWS_COUNTED_MAX),
+        oldest={group: max(at - staged_at, timedelta()) for group, staged_at in oldest},
     )
 
 
@@ -77,6 +90,25 @@ async def read_filled(connection: Connection) -> dict[tuple[str, int], Filled]:
     """By topic and group of shards."""
     rows = await connection.fetch(_READ_FILLED)
     return {(row[0], row[1]): Filled(row[2], row[3]) for row in rows}
+
+
+# Whether something of the group was published before: then it is in the outbox no more.
+_TOLD_BEFORE = """
+select exists (
+    select from subjects
+    join controllers on controllers.controller = subjects.controller
+    where controllers.topic_prefix = $1
+      and subjects.shard = any ($2::smallint[])
+      and subjects.last_sequence > 0
+      and not exists (
+          select from outbox where outbox.subject_id = subjects.subject_id and outbox.kind = 'record'))
+"""
+
+
+async def was_told_before(connection: Connection, topic_prefix: str, shards: Sequence[int]) -> bool:
+    """Whether there are persons in these shards whose records were all published already."""
+    told: bool = await connection.fetchval(_TOLD_BEFORE, topic_prefix, shards)
+    return told
 
 
 _FILLED = """

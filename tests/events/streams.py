@@ -111,11 +111,11 @@ class Stream:
         self.metrics = Metrics()
 
     @asynccontextmanager
-    async def written(self) -> AsyncIterator[Connection]:
+    async def written(self, controller: str = "ansettr") -> AsyncIterator[Connection]:
         """A transaction of the service's own role."""
         async with (
             opened(self.database, "consent_service") as service,
-            service.transaction(["ansettr"]) as connection,
+            service.transaction([controller]) as connection,
         ):
             yield connection
 
@@ -130,7 +130,9 @@ class Stream:
         async with self.written() as connection:
             await add_versions(connection, "ansettr", [("nyhetsbrev", version)])
 
-    async def append(self, records: Sequence[Record], traceparent: str | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], traceparent: str | None = None, controller: str = "ansettr"
+    ) -> None:
         """Records and their outbox rows in one transaction, in the order given."""
         rows = [
             Append(
@@ -142,10 +144,10 @@ class Stream:
             for record in records
         ]
         persons = {record.subject_id: record.controller for record in records}
-        async with self.written() as connection:
-            for subject_id, controller in persons.items():
+        async with self.written(controller) as connection:
+            for subject_id, theirs in persons.items():
                 shard = shard_of(subject_hash(subject_id))
-                await connection.execute(_PERSON, controller, subject_id, shard)
+                await connection.execute(_PERSON, theirs, subject_id, shard)
             await append(connection, rows, [], now=clock.now())
 
     async def append_only(self, records: Sequence[Record]) -> None:

@@ -170,8 +170,10 @@ async def test_R30_every_partition_has_heartbeats_that_tell_how_long_the_oldest_
 
     for (_, partition, group), ages in found.items():
         assert partition % 4 == group % 4 or partition == 0
+        # Before it knows what its topics lack, a lane says that nothing is up to date.
+        assert ages[0] > 50 * 365 * 86_400
         if group == stuck:
-            assert ages == sorted(ages)
-            assert ages[0] > 3600
+            assert ages[1:] == sorted(ages[1:])
+            assert 3600 < ages[-1] < 2 * 3600
         else:
-            assert max(ages) < 5
+            assert max(ages[1:]) < 5

@@ -65,7 +65,7 @@ async def test_R30_what_another_relay_holds_is_left_alone_until_its_lease_expire
     dead = group_of(shard_of(subject_hash(subject(1))))
     living = next(n for n in range(2, 99) if group_of(shard_of(subject_hash(subject(n)))) != dead)
     await stream.run(
-        "update relay_leases set holder = 'dead', expires_at = now() + interval '1 hour' where shard_group = $1",
+        "update relay_leases set holder = 'dead', expires_at = now() + interval '1 minute' where shard_group = $1",
         dead,
     )
     await stream.append([a_record(1, 1), a_record(living, 1)])

@@ -229,14 +229,17 @@ async def test_the_facts_that_a_late_one_is_folded_with(grown: TestDatabase, gen
 
 @either_plan
 async def test_the_outbox_is_read_in_order_and_deleted_by_key(grown: TestDatabase, generic: bool) -> None:
-    read = await planned(grown, "consent_relay", "outbox", "_POINTERS", [3, 11], 500, generic=generic)
+    read = await planned(grown, "consent_relay", "outbox", "_POINTERS", [3, 11], 500, [], generic=generic)
     deleted = await planned(grown, "consent_relay", "outbox", "_DELETE", [UUID(int=1)], [1], generic=generic)
     controllers, subject_ids = await people(grown, 64)
     joined = await planned(
         grown, "consent_relay", "outbox", "_CHANGES", controllers, subject_ids, [1] * 64, generic=generic
     )
 
+    oldest = await planned(grown, "consent_relay", "relaying", "_OLDEST", 8, generic=generic)
+
     assert (read, deleted) == ({"outbox_shard_position"}, {"outbox_pkey"})
+    assert oldest == {"outbox_shard_position"}
     assert joined - SMALL == {"records_pkey"}
 
 

@@ -44,14 +44,23 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Sweep(msgspec.Struct, frozen=True):
-    """How far the sweep after a material change has come. `left_behind` counts whom the present walk passed over."""
+    """How far the sweep after a material change has come. `left_behind` counts whom the present walk passed over.
 
+    `key` is its controller, purpose and version.
+    """
+
+    key: tuple[str, str, int]
     started_at: datetime
     walk_began_at: datetime
     upto_subject: UUID
     left_behind: int
     swept: int
     finished_at: datetime | None
+
+    @property
+    def walk(self) -> tuple[str, str, int, datetime]:
+        """What names the present walk."""
+        return *self.key, self.walk_began_at
 
 
 _CONTROLLERS = "select controller_names()"
@@ -134,32 +143,38 @@ _READ_SWEEP = """
       and version = $3
 """
 
+# A sweeper that was held up may come back when another is at the next walk already: only its own walk is its concern.
 _ADVANCE = """
     update sweeps
-    set upto_subject = greatest(upto_subject, $4),
-        left_behind = left_behind + $5,
-        swept = swept + $6
+    set upto_subject = greatest(upto_subject, $5),
+        left_behind = left_behind + $6,
+        swept = swept + $7
     where controller = $1
       and purpose = $2
       and version = $3
+      and walk_began_at = $4
 """
 
 _WALK_AGAIN = """
     update sweeps
     set upto_subject = '00000000-0000-0000-0000-000000000000',
         left_behind = 0,
-        walk_began_at = $4
+        walk_began_at = $5
     where controller = $1
       and purpose = $2
       and version = $3
+      and walk_began_at = $4
 """
 
 _FINISH = """
     update sweeps
-    set finished_at = $4
+    set finished_at = $5
     where controller = $1
       and purpose = $2
       and version = $3
+      and walk_began_at = $4
+      and left_behind = 0
+    returning version
 """
 
 _TAKE_LEASE = """
@@ -235,22 +250,24 @@ async def begin_sweep(
     await connection.execute(_END_EARLIER, controller, purpose, version, now)
     row = await connection.fetchrow(_READ_SWEEP, controller, purpose, version)
     assert row is not None
-    return Sweep(*row)
+    return Sweep((controller, purpose, version), *row)
 
 
 async def advance_sweep(
-    connection: Connection, sweep: Sequence[object], upto: UUID, left_behind: int, swept: int
+    connection: Connection, walk: Sequence[object], upto: UUID, left_behind: int, swept: int
 ) -> None:
-    """`sweep` is its controller, purpose and version."""
-    await connection.execute(_ADVANCE, *sweep, upto, left_behind, swept)
+    """Of a walk that is over nothing is kept."""
+    await connection.execute(_ADVANCE, *walk, upto, left_behind, swept)
 
 
-async def walk_again(connection: Connection, sweep: Sequence[object], now: datetime) -> None:
-    await connection.execute(_WALK_AGAIN, *sweep, now)
+async def walk_again(connection: Connection, walk: Sequence[object], now: datetime) -> None:
+    """Begin the next walk, where this one is not over yet."""
+    await connection.execute(_WALK_AGAIN, *walk, now)
 
 
-async def finish_sweep(connection: Connection, sweep: Sequence[object], now: datetime) -> None:
-    await connection.execute(_FINISH, *sweep, now)
+async def finish_sweep(connection: Connection, walk: Sequence[object], now: datetime) -> bool:
+    """Whether it is finished: not where that walk is over, or has passed somebody over."""
+    return await connection.fetchval(_FINISH, *walk, now) is not None
 
 
 async def take_sweeper_lease(connection: Connection, holder: str, seconds: float) -> bool:

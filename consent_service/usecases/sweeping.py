@@ -271,7 +271,7 @@ class Sweeper:
             left += closed.left
             upto = looked_at[-1] if len(page) == len(overtaken) else page[-1]
             async with self._database.transaction([key.controller]) as connection:
-                await advance_sweep(connection, key, upto, closed.left, closed.told.total())
+                await advance_sweep(connection, sweep.walk, upto, closed.left, closed.told.total())
         if len(looked_at) < WALK_ROWS and len(page) == len(overtaken):
             await self._end_walk(key, purpose, sweep, left)
         return len(looked_at)
@@ -283,14 +283,15 @@ class Sweeper:
         settled_at = max(version.effective_from, version.published_at) + SETTLED
         if not left and sweep.walk_began_at >= settled_at:
             async with self._database.transaction([key.controller]) as connection:
-                await finish_sweep(connection, key, now)
+                if not await finish_sweep(connection, sweep.walk, now):
+                    return
             self._finished.add(key)
             _log.info(
                 "swept after a material change", extra={"controller": key.controller, "purpose": key.purpose}
             )
         elif now >= max(settled_at, sweep.walk_began_at + SETTLED):
             async with self._database.transaction([key.controller]) as connection:
-                await walk_again(connection, key, now)
+                await walk_again(connection, sweep.walk, now)
 
     async def _close(self, submissions: Sequence[Submission]) -> Closed:
         """One transaction for all of them, unless somebody is locked. Raises Unavailable where the database is away."""

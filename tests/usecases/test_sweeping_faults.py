@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
+from consent_service.storage import sweeping as storage
 from consent_service.usecases import sweeping
 from consent_service.usecases.sweeping import SETTLED
 from tests.builders import DAY_ZERO, MOMENT, day
@@ -144,6 +146,72 @@ async def test_a_walk_that_left_somebody_behind_is_not_the_last(
     assert (left["swept"], left["left_behind"], left["finished_at"]) == (4, 1, None)
     assert (last["swept"], last["left_behind"], last["finished_at"]) == (5, 0, room.clock.moment)
     assert await faults_of(database) == []
+
+
+async def test_a_sweeper_that_was_held_up_leaves_the_next_walk_alone(
+    database: TestDatabase, room: Room, rows: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is locked while it looks must be met by the walk that another has begun meanwhile."""
+    reached, goes_on = asyncio.Event(), asyncio.Event()
+    advance = storage.advance_sweep
+
+    async def held_up(*told: Any) -> None:
+        reached.set()
+        await goes_on.wait()
+        await advance(*told)
+
+    await consents(room, 5)
+    await room.changes_materially("ansettr")
+    held = await rows.fetchval("select min(subject_id::text)::uuid from subjects")
+    async with a_broom(database, room.clock) as first, a_broom(database, room.clock, holder="two") as second:
+        async with rows.transaction():
+            await rows.execute("select 1 from subjects where subject_id = $1 for update", held)
+            monkeypatch.setattr(sweeping, "advance_sweep", held_up)
+            late = asyncio.create_task(first.sweeper.round())
+            await reached.wait()
+            monkeypatch.setattr(sweeping, "advance_sweep", advance)
+            await second.sweeper.round()
+        room.clock.moment += 2 * SETTLED
+        # An empty page ends the first walk, and the second begins.
+        await second.sweeper.round()
+        began = await progress(rows)
+        goes_on.set()
+        await late
+        after = await progress(rows)
+        for _ in range(3):
+            room.clock.moment += 2 * SETTLED
+            await second.sweeps()
+
+    assert (began["upto_subject"].int, began["left_behind"]) == (0, 0)
+    assert after == began
+    assert held in {record["subject_id"] for record in await own_records(rows)}
+    assert (await progress(rows))["finished_at"] is not None
+
+
+async def test_a_walk_is_not_the_last_where_another_sweeper_passed_somebody_over_in_it(
+    database: TestDatabase, room: Room, rows: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = storage.finish_sweep
+
+    async def comes_late(*told: Any) -> bool:
+        # As the other one leaves it, of the same walk.
+        await rows.execute("update sweeps set left_behind = 1")
+        return await finish(*told)
+
+    await consents(room, 5)
+    await room.changes_materially("ansettr")
+    room.clock.moment += 2 * SETTLED
+    async with a_broom(database, room.clock) as broom:
+        with monkeypatch.context() as patched:
+            patched.setattr(sweeping, "finish_sweep", comes_late)
+            await broom.sweeps()
+        unfinished = await progress(rows)
+        for _ in range(3):
+            room.clock.moment += 2 * SETTLED
+            await broom.sweeps()
+
+    assert (unfinished["left_behind"], unfinished["finished_at"]) == (1, None)
+    assert (await progress(rows))["finished_at"] is not None
 
 
 async def test_R16_a_late_fact_behind_the_walk_says_by_itself_that_it_is_invalid(

@@ -24,6 +24,8 @@ from consent_service.storage.database import open_database
 
 #: A page is read by a few statements that may have to come from the disk.
 _STATEMENT_TIMEOUT_S = 120.0
+#: 2 is said of a command line that is not understood.
+_BEING_FILLED = 3
 
 Result = TypeVar("Result")
 
@@ -36,7 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="compare ledger, changes and states, and say what does not match",
         description="Compare the ledger with <prefix>.changes.v1 and <prefix>.state.v1, while others write: lost, "
         "reordered and unknown events, events and states that are not what was recorded. Repetitions and what waits in "
-        "the outbox are counted. Exit code 0: no fault; 1: faults, or Kafka or the database does not answer.",
+        "the outbox are counted. Exit code 0: no fault; 1: faults, or Kafka or the database does not answer; 3: no "
+        "fault so far, but a relay has yet to fill a topic again: compare anew when it has.",
     )
     verify.add_argument("--controller", metavar="SLUG", help="only this controller's records")
     verify.add_argument("--json", action="store_true", help="print the report as one JSON document")
@@ -94,7 +97,9 @@ def run_verify(arguments: argparse.Namespace, settings: Settings | None) -> int:
     if report is None:
         return 1
     print(as_json(report) if arguments.json else as_text(report))
-    return 1 if report.counts else 0
+    if report.counts:
+        return 1
+    return _BEING_FILLED if report.topics_being_filled else 0
 
 
 def run_republish(arguments: argparse.Namespace, settings: Settings | None) -> int:
@@ -199,12 +204,18 @@ def as_text(report: Report) -> str:
         (report.earlier_epochs, "events of an earlier ledger epoch have no record any more"),
     )
     lines += [f"{number:,} {what}" for number, what in counted if number]
+    lines += [
+        f"{topic} is being filled by a relay: compare anew when it has been."
+        for topic in report.topics_being_filled
+    ]
     compared = (
         f"{count(report.persons, 'person')}, {count(report.records, 'record')} and "
         f"{count(report.states, 'state')} in {report.seconds:.1f} s"
     )
     if not report.counts:
-        return "\n".join([*lines, f"Compared {compared}: no fault."])
+        return "\n".join(
+            [*lines, f"Compared {compared}: no fault{' so far' if report.topics_being_filled else ''}."]
+        )
     lines.append(f"{count(report.counts.total(), 'fault')}:")
     lines += [f"  {number:,} x {kind}" for kind, number in report.counts.most_common()]
     return "\n".join([*lines, f"Compared {compared}."])

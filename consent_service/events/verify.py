@@ -113,6 +113,7 @@ class _Comparison:
             self.report.topics[topic] = TopicCounts(partitions=partitions.get(topic, 0))
         epoch = await read_epoch(self._connection)
         filled, being_filled = await self._filled([topic for topic in topics if topic in partitions], epoch)
+        self.report.topics_being_filled += sorted(being_filled)
         persons = await count_persons_with_records(self._connection, controllers)
         slices = gcd(SHARDS, *counts)
         for residue in range(slices):
@@ -123,6 +124,7 @@ class _Comparison:
                 ComparedStates(
                     topics[1],
                     counts[1],
+                    epoch,
                     filled.get(topics[1], {}),
                     being_filled.get(topics[1], ()),
                     self.report,

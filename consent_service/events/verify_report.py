@@ -70,6 +70,8 @@ class Report(msgspec.Struct):
     being_filled: int = 0
     """Records and states that are not on a topic which was deleted, or is of an earlier epoch, until a relay has filled
     it again."""
+    topics_being_filled: list[str] = []
+    """What such a topic lacks is no fault yet, so that no answer about it is the last word."""
     no_longer_kept: int = 0
     """Records older than the oldest message that their partition still keeps."""
     earlier_epochs: int = 0

@@ -64,12 +64,14 @@ class ComparedStates:
         self,
         topic: str,
         partitions: int,
+        epoch: int,
         filled_epochs: Mapping[int, int],
         being_filled: Collection[int],
         report: Report,
     ) -> None:
         self._topic = topic
         self._partitions = partitions
+        self._epoch = epoch
         self._filled_epochs = filled_epochs
         self._being_filled = being_filled
         self._report = report
@@ -144,6 +146,11 @@ class ComparedStates:
             if detail:
                 self._details[placed.key] = detail
 
+    def _will_be_told(self, pair: Pair) -> bool:
+        """Whether filling puts right what the topic says of the pair: where that is nothing, or was overtaken."""
+        overtaken = pair.expected > 0 and pair.epoch < self._epoch
+        return overtaken or pair.verdict in (Verdict.NONE, Verdict.STALE)
+
     def close(self, waiting: Callable[[str, UUID], int]) -> None:
         """Judge what was read last under each key. `waiting` says from which sequence on a person's records wait."""
         for key, pair in self._pairs.items():
@@ -159,7 +166,7 @@ class ComparedStates:
                     verdict, detail = Verdict.STALE, f"of ledger epoch {pair.epoch}, not {owed}"
             if verdict is Verdict.STANDS:
                 continue
-            if group in self._being_filled:
+            if group in self._being_filled and self._will_be_told(pair):
                 self._report.being_filled += 1
                 continue
             first = waiting(controller, subject_id)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
-from consent_service.domain.changes import ConsentChange, state_after
+import msgspec
+
+from consent_service.domain.changes import ConsentChange, ConsentState, state_after
 from consent_service.domain.records import Record
 from consent_service.events.encode import encode, encode_state
 from consent_service.events.kafka import Publisher
 from consent_service.events.messages import Message
 from consent_service.events.verify import verify_stream
-from consent_service.events.verify_report import Report
+from consent_service.events.verify_report import FaultKind, Report
 from consent_service.storage.history import read_history
 from consent_service.storage.outbox import EventReader
 from tests.events.streams import Stream, opened
@@ -59,3 +63,18 @@ async def publish_all(stream: Stream, records: Sequence[Record]) -> list[Consent
 async def verified(stream: Stream, controller: str | None = None) -> Report:
     async with opened(stream.database, "consent_auditor") as pool:
         return await verify_stream(pool, stream.bootstrap, controller=controller)
+
+
+def found(report: Report) -> set[tuple[FaultKind, UUID | None, int | None]]:
+    assert report.counts.total() == len(report.faults)
+    return {(fault.kind, fault.subject_id, fault.sequence) for fault in report.faults}
+
+
+def after(change: ConsentChange, **fields: Any) -> ConsentState:
+    state = state_after(change)
+    assert state is not None
+    return msgspec.structs.replace(state, **fields)
+
+
+def altered(change: ConsentChange, **fields: Any) -> ConsentChange:
+    return msgspec.structs.replace(change, **fields)

@@ -106,6 +106,22 @@ async def test_publishing_again(stream: Stream, capsys: pytest.CaptureFixture[st
     assert len(await stream.messages(into)) == 4
 
 
+async def test_verify_says_that_a_topic_is_being_filled_by_its_exit_code(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await publish_all(stream, [a_record(1, 1)])
+    await stream.run(
+        "insert into filled_topics (topic, shard_group, topic_id, ledger_epoch) "
+        "select $1, g, gen_random_uuid(), 1 from generate_series(0, 7) g",
+        stream.state,
+    )
+
+    assert await events(settings(stream), "verify") == 3
+    told = capsys.readouterr().out
+    assert f"{stream.state} is being filled by a relay" in told
+    assert "no fault so far" in told
+
+
 @pytest.mark.parametrize("command", ["verify", "republish"])
 async def test_what_keeps_them_from_their_work_is_said(
     stream: Stream, capsys: pytest.CaptureFixture[str], command: str

@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from consent_service.domain.changes import ConsentChange, ConsentState, Heartbeat, state_after
+from consent_service.domain.changes import ConsentChange, Heartbeat
 from consent_service.domain.errors import UnknownController
 from consent_service.domain.partitions import partition_of, subject_hash
 from consent_service.domain.values import Reason, Status
@@ -25,16 +24,11 @@ from consent_service.events.encode import encode, encode_state
 from consent_service.events.follow import StreamAway
 from consent_service.events.heartbeats import encode_heartbeat
 from consent_service.events.messages import Message
-from consent_service.events.reading import open_reader
 from consent_service.events.verify import Step, verify_stream
-from consent_service.events.verify_report import FaultKind, Report
-from tests.events.laid_out import changes_of, lay_out, publish_all, send, verified
+from consent_service.events.verify_report import FaultKind
+from tests.events.laid_out import after, altered, changes_of, found, lay_out, publish_all, send, verified
 from tests.events.streams import Stream, a_record, administrator, opened, subject
 
-FILLED = (
-    "insert into filled_topics (topic, shard_group, topic_id, ledger_epoch) "
-    "select $1, g, $2, $3 from generate_series(0, 7) g"
-)
 RECORDS = [a_record(number, sequence) for number in (1, 2, 3) for sequence in (1, 2, 3)]
 FIELDS: tuple[dict[str, Any], ...] = (
     {"allowed": False},
@@ -47,11 +41,6 @@ FIELDS: tuple[dict[str, Any], ...] = (
     {"effective_at": datetime(2026, 1, 1, tzinfo=UTC)},
     {"until": datetime(2030, 1, 1, tzinfo=UTC)},
 )
-
-
-def found(report: Report) -> set[tuple[FaultKind, UUID | None, int | None]]:
-    assert report.counts.total() == len(report.faults)
-    return {(fault.kind, fault.subject_id, fault.sequence) for fault in report.faults}
 
 
 @pytest.fixture
@@ -75,16 +64,6 @@ async def persons(stream: Stream, count: int) -> Persons:
     numbers = range(1, count + 1)
     await stream.append_only([a_record(number, sequence) for number in numbers for sequence in (1, 2, 3)])
     return Persons(await changes_of(stream))
-
-
-def after(change: ConsentChange, **fields: Any) -> ConsentState:
-    state = state_after(change)
-    assert state is not None
-    return msgspec.structs.replace(state, **fields)
-
-
-def altered(change: ConsentChange, **fields: Any) -> ConsentChange:
-    return msgspec.structs.replace(change, **fields)
 
 
 def moved(message: Message) -> Message:
@@ -231,37 +210,6 @@ async def test_R31_all_are_lost_where_there_is_no_topic(stream: Stream, changes:
     assert report.counts == {FaultKind.LOST_EVENT: 9, FaultKind.MISSING_STATE: 3}
     assert {one.record_id for one in changes} <= {fault.record_id for fault in report.faults}
     assert {counts.partitions for counts in report.topics.values()} == {0}
-
-
-async def test_R31_what_a_restore_lost_is_counted_and_is_no_fault(
-    stream: Stream, changes: list[ConsentChange]
-) -> None:
-    """But a state that tells of it is, once the topic is said to be filled under the new epoch."""
-    await lay_out(stream, [*changes, altered(changes[0], record_id=UUID(int=7))], changes)
-    await stream.run("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
-    still_to_be_filled = await verified(stream)
-    async with open_reader(stream.bootstrap, client_id="test") as reader:
-        ids = await reader.topic_ids([stream.state])
-    await stream.run(FILLED, stream.state, ids[stream.state], 2)
-    filled = await verified(stream)
-
-    assert still_to_be_filled.faults == []
-    assert still_to_be_filled.earlier_epochs == 1
-    assert filled.counts == {FaultKind.STALE_STATE: 3}
-    assert {fault.detail for fault in filled.faults} == {"of ledger epoch 1, not 2"}
-
-
-async def test_R31_what_a_relay_has_yet_to_fill_in_again_is_not_lost(
-    stream: Stream, changes: list[ConsentChange]
-) -> None:
-    """Both topics were deleted and made anew; the relay knew them in an earlier life."""
-    await lay_out(stream, changes[:3])
-    for topic in (stream.changes, stream.state):
-        await stream.run(FILLED, topic, UUID(int=7), 1)
-    report = await verified(stream)
-
-    assert report.faults == []
-    assert report.being_filled == 6 + 2
 
 
 async def test_R31_what_is_still_in_the_outbox_waits(stream: Stream) -> None:

@@ -124,6 +124,15 @@ def _tell(found: Survey, settings: Settings, *, listed: bool) -> None:
         f"Kafka holds {count(len(found.lost), 'event')} whose records the ledger does not have, and states of "
         f"{count(len(found.states), 'subject and purpose', 'subjects and purposes')} of which it has none."
     )
+    for _, controller, slug in sorted(found.purposes):
+        print(f"Kafka tells of the purpose {slug} of {controller}, which the ledger does not know.")
+    for topic in found.strange_topics:
+        print(
+            f"consent-service: {topic}: no controller of the ledger publishes there. If one was added after the "
+            "backup, answer no, load its catalogue again, give it its topic_prefix, and run this command anew; what the topic "
+            "says is not taken back otherwise (docs/OPERATIONS.md).",
+            file=sys.stderr,
+        )
     if found.unreadable:
         print(f"{count(found.unreadable, 'message')} on Kafka could not be read.")
 

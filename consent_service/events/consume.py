@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Reason
-from consent_service.events.encode import CHANGED, STATE, state_event_id
+from consent_service.events.encode import CHANGED, PURPOSE_PUBLISHED, STATE, state_event_id
 from consent_service.events.messages import (
     SOURCE,
     KafkaRecord,
@@ -36,6 +36,14 @@ class ReceivedChange(msgspec.Struct, frozen=True):
     source: str
     change: ConsentChange
     traceparent: str | None = None
+
+
+class ReceivedPurpose(msgspec.Struct, frozen=True):
+    """`ledger_epoch` is None for a tombstone."""
+
+    controller: str
+    purpose: str
+    ledger_epoch: int | None
 
 
 def read_change(record: KafkaRecord) -> ReceivedChange:
@@ -82,6 +90,22 @@ def read_state(record: KafkaRecord) -> ConsentState | None:
     if record.key != f"{state.controller}/{pair}".encode():
         raise NotUnderstood("the key does not name what the value tells")
     return state
+
+
+def read_purpose(record: KafkaRecord) -> ReceivedPurpose:
+    """Whose purpose a message of `.purposes.v1` is about that is no heartbeat. Raises NotUnderstood."""
+    check_envelope(headers_of(record), PURPOSE_PUBLISHED)
+    controller, _, purpose = (record.key or b"").decode("utf-8", "replace").partition("/")
+    if record.value is None:
+        return ReceivedPurpose(controller, purpose, None)
+    message = pb.PurposePublished()
+    try:
+        message.ParseFromString(record.value)
+    except DecodeError as error:
+        raise NotUnderstood("the value is no consent.v1.PurposePublished") from error
+    if (message.controller, message.purpose) != (controller, purpose):
+        raise NotUnderstood("the key does not name what the value tells")
+    return ReceivedPurpose(controller, purpose, message.ledger_epoch)
 
 
 def _change(message: pb.ConsentChange) -> ConsentChange:

@@ -107,6 +107,17 @@ def _encode_purpose(event: PurposePublished, topic_prefix: str, traceparent: str
     )
 
 
+def encode_no_purpose(controller: str, purpose: str, topic_prefix: str) -> Message:
+    """A tombstone: the ledger knows no such purpose any more."""
+    return Message(
+        topic=purposes_topic(topic_prefix),
+        key=f"{controller}/{purpose}".encode(),
+        value=None,
+        headers=envelope(event_id=f"{purpose}/0", event_type=PURPOSE_PUBLISHED, controller=controller),
+        hashed=0,
+    )
+
+
 def _headers(
     *,
     event_id: str,

@@ -28,7 +28,8 @@ class Message(msgspec.Struct, frozen=True):
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
+    """None: of this key nothing stands any more."""
     headers: tuple[Header, ...]
     hashed: int
     """The subject's hash; 0 where no subject is concerned."""

@@ -20,8 +20,8 @@ from consent_service.domain.errors import ConsentError
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import SubjectFlags
 from consent_service.domain.values import Reason, Status
-from consent_service.events.consume import read_change, read_state
-from consent_service.events.encode import encode_state
+from consent_service.events.consume import read_change, read_purpose, read_state
+from consent_service.events.encode import encode_no_purpose, encode_state
 from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
 from consent_service.events.kafka import Publisher
 from consent_service.events.messages import NotUnderstood
@@ -38,7 +38,7 @@ from consent_service.storage.epochs import (
     unknown_pairs,
     unknown_records,
 )
-from consent_service.storage.history import read_prefixes
+from consent_service.storage.history import read_latest_versions, read_prefixes
 
 _SENT_TOGETHER = 500
 
@@ -58,6 +58,10 @@ class Survey(msgspec.Struct):
     """Events of the ledger's epoch or a later one whose records the ledger does not have."""
     states: dict[tuple[str, Pair], ConsentState] = {}
     """By prefix and pair: what stands on Kafka of a pair of which the ledger has no record."""
+    purposes: set[tuple[str, str, str]] = set()
+    """Prefix, controller and slug of those that stand on Kafka and that the ledger does not know."""
+    strange_topics: list[str] = []
+    """State topics of which no controller of the ledger has the prefix."""
     unreadable: int = 0
 
     @property
@@ -68,9 +72,9 @@ class Survey(msgspec.Struct):
 async def survey(
     connection: Connection, reader: TopicReader | None, progress: Callable[[str], None] = lambda _: None
 ) -> Survey:
-    """Read every changes and state topic to its end, as role consent_owner; without a reader, only the ledger.
+    """Read every changes, state and purposes topic to its end, as role consent_owner.
 
-    Raises StreamAway.
+    Without a reader only the ledger. Raises StreamAway.
     """
     epoch = await read_epoch(connection)
     prefixes = tuple(sorted(set((await read_prefixes(connection)).values())))
@@ -80,6 +84,13 @@ async def survey(
     for prefix in prefixes:
         await _survey_changes(connection, reader, prefix, found, progress)
         await _survey_states(connection, reader, prefix, found, progress)
+        await _survey_purposes(connection, reader, prefix, found, progress)
+    known = {state_topic(prefix) for prefix in prefixes}
+    found.strange_topics = sorted(
+        topic
+        for topic in await reader.partitions()
+        if topic not in known and topic == state_topic(topic.removesuffix(state_topic("")))
+    )
     return found
 
 
@@ -132,6 +143,30 @@ async def _survey_states(
         found.states.update({(prefix, pair): states[pair] for pair in unknown})
 
 
+async def _survey_purposes(
+    connection: Connection,
+    reader: TopicReader,
+    prefix: str,
+    found: Survey,
+    progress: Callable[[str], None],
+) -> None:
+    standing: set[tuple[str, str]] = set()
+    async for messages in _read(reader, purposes_topic(prefix), found, progress):
+        for message in messages:
+            try:
+                told = read_purpose(message)
+            except NotUnderstood:
+                found.unreadable += 1
+                continue
+            standing.discard((told.controller, told.purpose))
+            if told.ledger_epoch is not None:
+                found.highest_epoch = max(found.highest_epoch, told.ledger_epoch)
+                standing.add((told.controller, told.purpose))
+    latest = await read_latest_versions(connection, {controller for controller, _ in standing})
+    standing -= {(pointer.controller, pointer.purpose) for pointer in latest if pointer.purpose is not None}
+    found.purposes.update((prefix, *one) for one in standing)
+
+
 async def _read(
     reader: TopicReader, topic: str, found: Survey, progress: Callable[[str], None]
 ) -> AsyncIterator[list[Any]]:
@@ -157,12 +192,16 @@ async def begin(
 ) -> int:
     """Take back what Kafka says of pairs that the ledger does not know, then begin the epoch. How many were taken back.
 
-    Each gets a state with sequence 0, no record and the permission of somebody without records. Done twice, it does no
-    harm. Raises PublishingFailed and BegunMeanwhile; then no epoch has begun by it.
+    Each gets a state with sequence 0, no record and the permission of somebody without records; a purpose that the
+    ledger does not know gets a tombstone, since its published default would be a yes for everybody. Done twice, it does
+    no harm. Raises PublishingFailed and BegunMeanwhile; then no epoch has begun by it.
     """
     taken_back = await _taken_back(connection, found, now)
     if publisher is not None:
         messages = [encode_state(state, prefix) for prefix, state in taken_back]
+        messages += [
+            encode_no_purpose(controller, slug, prefix) for prefix, controller, slug in found.purposes
+        ]
         for start in range(0, len(messages), _SENT_TOGETHER):
             await send_all(publisher, messages[start : start + _SENT_TOGETHER])
     topics = [

@@ -126,9 +126,9 @@ class Stream:
             await add_versions(connection, "ansettr", [("nyhetsbrev", a_version())])
         await self.run("update controllers set topic_prefix = $1", self.prefix)
 
-    async def publish_version(self, version: PurposeVersion) -> None:
+    async def publish_version(self, version: PurposeVersion, purpose: str = "nyhetsbrev") -> None:
         async with self.written() as connection:
-            await add_versions(connection, "ansettr", [("nyhetsbrev", version)])
+            await add_versions(connection, "ansettr", [(purpose, version)])
 
     async def append(
         self, records: Sequence[Record], traceparent: str | None = None, controller: str = "ansettr"

@@ -18,7 +18,7 @@ from consent_service.embedded import PostgresServer
 from consent_service.events.consume import read_change, read_state
 from consent_service.events.new_epoch import BegunMeanwhile, begin, survey
 from consent_service.settings import Secret, Settings, SettingsError
-from tests.builders import day
+from tests.builders import a_version, day
 from tests.databases import TestDatabase, drop
 from tests.events.laid_out import verified
 from tests.events.streams import Stream, a_record, eventually, opened, replaced, subject
@@ -193,6 +193,46 @@ async def test_R31_a_backup_that_never_met_its_topics_fills_them_too(stream: Str
     assert [(state.ledger_epoch, state.sequence, state.allowed) for state in states.values()] == [
         (2, 2, False)
     ]
+
+
+async def test_R31_a_purpose_that_the_ledger_lost_says_yes_to_nobody(
+    stream: Stream, backup: Backup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restored = await backup.take()
+    await stream.publish_version(a_version(), "nyere")
+    async with stream.relay():
+        await stream.drained()
+    before = await stream.messages(stream.purposes)
+
+    assert await new_epoch(settings(restored), "--yes") == 0
+    again = await new_epoch(settings(restored), "--yes")
+    told = capsys.readouterr().out
+    last = {message.key.decode(): message.value for message in await restored.messages(restored.purposes)}
+
+    assert b"ansettr/nyere" in {message.key for message in before}
+    assert last["ansettr/nyere"] is None
+    assert [key for key, value in last.items() if value is None] == ["ansettr/nyere"]
+    assert again == 0
+    assert told.count("Kafka tells of the purpose nyere of ansettr") == 1
+
+
+async def test_R31_a_topic_that_no_controller_has_is_named(
+    stream: Stream, backup: Backup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a controller that was added after the backup; nobody else's topics are, nor this ledger's own."""
+    restored = await backup.take()
+    added = f"{stream.prefix}-added"
+    await stream.run("update controllers set topic_prefix = $1", added)
+    await stream.append([a_record(1, 1)])
+    async with stream.relay():
+        await stream.drained()
+
+    assert await new_epoch(settings(restored), "--yes") == 0
+    told = capsys.readouterr().err
+
+    assert f"{added}.state.v1: no controller of the ledger publishes there" in told
+    assert f"{added}.changes.v1" not in told
+    assert f"{stream.state}: no controller" not in told
 
 
 async def test_R31_an_epoch_that_only_kafka_knows_is_not_begun_again(stream: Stream, backup: Backup) -> None:

@@ -157,6 +157,7 @@ def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
     return Feed(
         settings.kafka_bootstrap,
         states.topic_prefix,
+        states.ledger_epoch,
         metrics,
         heartbeat_s=settings.feed_heartbeat_s,
         window_rows_max=settings.feed_window_rows_max,

@@ -129,8 +129,8 @@ def _tell(found: Survey, settings: Settings, *, listed: bool) -> None:
     for topic in found.strange_topics:
         print(
             f"consent-service: {topic}: no controller of the ledger publishes there. If one was added after the "
-            "backup, answer no, load its catalogue again, give it its topic_prefix, and run this command anew; what the topic "
-            "says is not taken back otherwise (docs/OPERATIONS.md).",
+            "backup, answer no, load its catalogue again, give it its topic_prefix, and run this command anew; what "
+            "the topic says is not taken back otherwise (docs/OPERATIONS.md).",
             file=sys.stderr,
         )
     if found.unreadable:

@@ -26,7 +26,8 @@ _TRIES = 2
 
 
 class Feed:
-    """All followers and readers of a process. `prefix_of` tells under which prefix a controller's topics are.
+    """All followers and readers of a process. `prefix_of` tells under which prefix a controller's topics are, and
+    `read_epoch` in which epoch the ledger is.
 
     At most `readers_max` streams are open, and `catch_ups_max` of them read from Kafka by themselves.
     """
@@ -35,6 +36,7 @@ class Feed:
         self,
         bootstrap: str,
         prefix_of: Callable[[str], Awaitable[str]],
+        read_epoch: Callable[[], Awaitable[int]],
         metrics: Metrics,
         *,
         heartbeat_s: float = 15.0,
@@ -44,6 +46,7 @@ class Feed:
     ) -> None:
         self._bootstrap = bootstrap
         self._prefix_of = prefix_of
+        self._read_epoch = read_epoch
         self._metrics = metrics
         self._heartbeat_s = heartbeat_s
         self._window_rows_max = window_rows_max
@@ -112,30 +115,36 @@ class Feed:
         Raises NoLongerKept where the place is of no topic that is there, Unavailable.
         """
         topic = changes_topic(await self._prefix_of(controller))
+        epoch = await self._read_epoch()
         for _ in range(_TRIES):
-            follower = await self._following(topic)
+            follower = await self._following(topic, epoch)
             if place is None or check_same_topic(place, follower.window.newest):
                 return follower
             if await follower.current():
                 break
         raise no_longer_kept()
 
-    async def _following(self, topic: str) -> Follower:
+    async def _following(self, topic: str, epoch: int) -> Follower:
         task = self._followers.get(topic)
-        if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().ended)):
-            task = self._followers[topic] = asyncio.create_task(self._start(topic))
+        if task is not None and _works(task) and task.result().ledger_epoch < epoch:
+            await task.result().close()
+        task = self._followers.get(topic)
+        if task is None or (task.done() and not _works(task)):
+            task = self._followers[topic] = asyncio.create_task(self._start(topic, epoch))
             task.add_done_callback(_look_at)
         # Others wait for it too.
         follower = await asyncio.shield(task)
         follower.touch()
         return follower
 
-    async def _start(self, topic: str) -> Follower:
+    async def _start(self, topic: str, epoch: int) -> Follower:
         if self._stopped:
             raise Unavailable("The service stops.")
         follower = Follower(
             self._bootstrap,
             topic,
+            epoch,
+            self._read_epoch,
             window_rows_max=self._window_rows_max,
             tick_s=self._heartbeat_s / _TICKS,
         )
@@ -154,6 +163,11 @@ class Feed:
         if not covered or ahead(place, window.newest.offsets):
             await follower.check_kept(place)
         return not window.covers(place)
+
+
+def _works(task: asyncio.Task[Follower]) -> bool:
+    """Whether the follower has started, and goes on."""
+    return task.done() and not task.cancelled() and task.exception() is None and not task.result().ended
 
 
 def _look_at(task: asyncio.Task[Follower]) -> None:

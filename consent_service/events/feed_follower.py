@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from consent_service.domain.errors import NoLongerKept, Unavailable
+from consent_service.domain.errors import NoLongerKept, Overloaded, Unavailable
 from consent_service.events.feed_places import Place, mark_of
 from consent_service.events.feed_window import Entry, Window
 from consent_service.events.topic_ids import read_topic_ids
@@ -83,15 +83,26 @@ async def records_of(consumer: Any, *, records_max: int = _STEP_RECORDS_MAX) -> 
 class Follower:
     """The topic's window, and the task that fills it.
 
-    It ends by itself once Kafka or the topic is gone, or nobody reads any more.
+    It ends by itself once Kafka or the topic is gone, the ledger is in another epoch, or nobody reads any more.
     """
 
-    def __init__(self, bootstrap: str, topic: str, *, window_rows_max: int, tick_s: float) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        ledger_epoch: int,
+        read_epoch: Callable[[], Awaitable[int]],
+        *,
+        window_rows_max: int,
+        tick_s: float,
+    ) -> None:
         self.topic = topic
+        self.ledger_epoch = ledger_epoch
         self.window: Window
         self.readers = 0
         self.ended = False
         self._bootstrap = bootstrap
+        self._read_epoch = read_epoch
         self._window_rows_max = window_rows_max
         self._tick_s = tick_s
         self._partitions: list[TopicPartition] = []
@@ -168,7 +179,8 @@ class Follower:
         return self._asking._client  # noqa: SLF001
 
     async def _mark(self) -> bytes:
-        return mark_of(self.topic, (await read_topic_ids(self._client, [self.topic]))[self.topic])
+        topic_id = (await read_topic_ids(self._client, [self.topic]))[self.topic]
+        return mark_of(self.topic, topic_id, self.ledger_epoch)
 
     async def _same(self) -> bool:
         """Whether the topic is the one that is followed. A broker that fails is asked again until time is up."""
@@ -239,7 +251,8 @@ class Follower:
         reading = asyncio.create_task(self._read())
         ticking = asyncio.create_task(self._tick())
         looking = asyncio.create_task(self._look())
-        tasks = {reading, ticking, looking}
+        heeding = asyncio.create_task(self._heed_epoch())
+        tasks = {reading, ticking, looking, heeding}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -276,6 +289,15 @@ class Follower:
                     _log.warning("another topic has this name now: %s", self.topic)
                     return
 
+    async def _heed_epoch(self) -> None:
+        """Returns once the ledger is in a later epoch. Streams go on without the database."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(Unavailable, Overloaded):
+                if await self._read_epoch() > self.ledger_epoch:
+                    _log.warning("a new ledger epoch has begun: %s", self.topic)
+                    return
+
     def _tell(self) -> None:
         """Wake all who wait now; who asks afterwards waits for the next time."""
         self._news.set()
@@ -295,8 +317,8 @@ def away(topic: str) -> Iterator[None]:
 
 def no_longer_kept() -> NoLongerKept:
     return NoLongerKept(
-        "Kafka does not keep what came after this event any more, or the topic was made anew. Read `/v1/states`, "
-        "and go on from its `resume`."
+        "Kafka does not keep what came after this event any more, the topic was made anew, or the ledger was "
+        "restored. Read `/v1/states`, and go on from its `resume`."
     )
 
 

@@ -1,7 +1,8 @@
 """Places in a topic as text that means nothing to the caller: the ids of the HTTP feed's events (R32).
 
 Inside: a version byte, eight bytes that name the topic in one of its lives, the next offset of every partition, and
-a checksum. A topic that is deleted and made anew has another life, so no place of the old one fits it.
+a checksum. A topic that is deleted and made anew has another life, so no place of the old one fits it. It is the same
+with a new ledger epoch: of what the ledger lost the changes say nothing, so everybody begins with a first look.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ _FORM = re.compile(r"[A-Za-z0-9_-]{1,4000}")
 _OFFSET_MAX = (1 << 63) - 1
 
 
-def mark_of(topic: str, topic_id: UUID) -> bytes:
-    """What names a topic in one of its lives."""
-    return sha256(topic.encode() + b"\0" + topic_id.bytes).digest()[:_MARK_BYTES]
+def mark_of(topic: str, topic_id: UUID, ledger_epoch: int) -> bytes:
+    """What names a topic in one of its lives, in one ledger epoch."""
+    named = topic.encode() + b"\0" + topic_id.bytes + ledger_epoch.to_bytes(8, "big")
+    return sha256(named).digest()[:_MARK_BYTES]
 
 
 class Place:

@@ -78,3 +78,8 @@ class States:
         if prefix is None:
             raise UnknownController("The controller has no catalogue here.")
         return prefix
+
+    async def ledger_epoch(self) -> int:
+        """The one in force: a restore from a backup begins the next."""
+        async with self._database.session() as connection:
+            return await read_epoch(connection)

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
 from consent_service.domain.changes import ConsentChange, Heartbeat
+from consent_service.domain.errors import Unavailable
 from consent_service.events.encode import encode
 from consent_service.events.feed import Feed
 from consent_service.events.feed_reader import Reader
@@ -70,6 +71,8 @@ class Topic:
         self.prefix = prefix
         self.partitions = partitions
         self.name = changes_topic(prefix)
+        #: None where the database is away.
+        self.ledger_epoch: int | None = 1
         self._producer: Any = None
 
     @asynccontextmanager
@@ -137,7 +140,12 @@ class Topic:
         async def prefix_of(controller: str) -> str:
             return self.prefix
 
-        feed = Feed(self.bootstrap, prefix_of, metrics or Metrics(), **options)
+        async def read_epoch() -> int:
+            if self.ledger_epoch is None:
+                raise Unavailable("The database does not answer now.")
+            return self.ledger_epoch
+
+        feed = Feed(self.bootstrap, prefix_of, read_epoch, metrics or Metrics(), **options)
         try:
             yield feed
         finally:

@@ -107,7 +107,7 @@ async def test_R32_without_an_id_a_stream_begins_now(topic: Topic) -> None:
 
 async def seen(feed: Any, topic: Topic, rows: int) -> bool:
     """Whether the window has so many changes."""
-    return bool((await feed._following(topic.name)).window.end >= rows)
+    return bool((await feed._following(topic.name, 1)).window.end >= rows)
 
 
 async def test_R32_a_controller_and_a_token_of_some_purposes_see_their_own_changes_alone(
@@ -198,7 +198,7 @@ async def test_R32_a_place_of_another_topic_or_of_one_made_anew_is_told(topic: T
 
 async def test_R32_a_place_beyond_the_end_is_told(topic: Topic) -> None:
     async with topic.feed() as feed:
-        mark = (await feed._following(topic.name)).window.newest.mark
+        mark = (await feed._following(topic.name, 1)).window.newest.mark
         beyond = Place(mark, [0, 5, 0]).token.decode()
         with pytest.raises(NoLongerKept):
             await feed.open(ANSETTR, beyond)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consent_service.domain.errors import InvalidRequest
 from consent_service.events.feed_places import Place, mark_of, read_place
 
-MARK = mark_of("consent.changes.v1", UUID(int=7))
+MARK = mark_of("consent.changes.v1", UUID(int=7), 1)
 offsets = st.lists(st.integers(0, (1 << 63) - 1), min_size=1, max_size=40)
 LETTERS = string.ascii_letters + string.digits + "-_"
 
@@ -75,7 +75,8 @@ def test_R32_what_is_no_id_is_refused(text: str) -> None:
         read_place(text)
 
 
-def test_R32_a_topic_that_is_made_anew_has_another_mark() -> None:
-    marks = {mark_of(topic, UUID(int=life)) for topic in ("a.changes.v1", "b.changes.v1") for life in (1, 2)}
+def test_R32_a_topic_that_is_made_anew_or_of_a_new_epoch_has_another_mark() -> None:
+    topics = ("a.changes.v1", "b.changes.v1")
+    marks = {mark_of(topic, UUID(int=life), epoch) for topic in topics for life in (1, 2) for epoch in (1, 2)}
 
-    assert len(marks) == 4
+    assert len(marks) == 8

@@ -49,7 +49,7 @@ class Sent(msgspec.Struct):
 
 def sent(notice: Notice) -> Sent:
     message = encode(notice, "consent")
-    return Sent(message.key, message.value, message.headers)
+    return Sent(message.key, message.value or b"", message.headers)
 
 
 @every_notice

@@ -131,7 +131,7 @@ def test_empty_preferences_are_not_absent_ones() -> None:
 @pytest.mark.parametrize(("field", "number"), [("status", 99), ("reason", 99), ("reason", 0)])
 def test_a_word_of_a_later_release_is_read_as_not_allowed(field: str, number: int) -> None:
     message = encoded(a_state())
-    value = pb.ConsentState.FromString(message.value)
+    value = pb.ConsentState.FromString(message.value or b"")
     setattr(value.permission if field == "reason" else value, field, number)
 
     state = read_state(sent(msgspec.structs.replace(message, value=value.SerializeToString())))
@@ -220,9 +220,9 @@ def test_a_value_that_is_something_else_is_refused(kind: str, value: bytes) -> N
 
 def test_values_that_protobuf_takes_and_time_does_not_are_refused() -> None:
     message = encoded(a_heartbeat())
-    far = pb.Heartbeat.FromString(message.value)
+    far = pb.Heartbeat.FromString(message.value or b"")
     far.at.seconds = 2**62
-    long = pb.Heartbeat.FromString(message.value)
+    long = pb.Heartbeat.FromString(message.value or b"")
     long.oldest_unpublished.seconds = 2**62
     for value in (far, long):
         with pytest.raises(NotUnderstood, match=r"no consent\.v1\.Heartbeat"):

@@ -7,7 +7,7 @@ reads from Kafka by itself until it has reached the window in every partition, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from consent_service.domain.errors import Overloaded, Unavailable
@@ -29,7 +29,8 @@ class Feed:
     """All followers and readers of a process. `prefix_of` tells under which prefix a controller's topics are, and
     `read_epoch` in which epoch the ledger is.
 
-    At most `readers_max` streams are open, and `catch_ups_max` of them read from Kafka by themselves.
+    At most `readers_max` streams are open, and `catch_ups_max` of them read from Kafka by themselves. One controller
+    has at most half of either, rounded up, so that it never keeps out all others.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class Feed:
         Raises InvalidRequest where the text is no id, NoLongerKept, Overloaded, Unavailable. Close what you get.
         """
         place = None if after is None else read_place(after)
-        self._check_room()
+        self._check_room(caller.controller)
         follower = await self._follower(caller.controller, place)
         follower.readers += 1
         try:
             catches_up = place is not None and await self._locate(follower, place)
-            self._check_room(catches_up=catches_up)
+            self._check_room(caller.controller, catches_up=catches_up)
         except BaseException:
             follower.readers -= 1
             raise
@@ -101,12 +102,13 @@ class Feed:
         working = [task.result() for task in started if not task.cancelled() and not task.exception()]
         await asyncio.gather(*(follower.close() for follower in working))
 
-    def _check_room(self, *, catches_up: bool = False) -> None:
+    def _check_room(self, controller: str, *, catches_up: bool = False) -> None:
         if self._stopped:
             raise Unavailable("The service stops.")
-        if len(self._readers) >= self._readers_max:
+        if _is_full(list(self._readers), controller, self._readers_max):
             raise Overloaded("Too many follow the changes here. Try again.")
-        if catches_up and sum(reader.catches_up for reader in self._readers) >= self._catch_ups_max:
+        catching_up = [reader for reader in self._readers if reader.catches_up]
+        if catches_up and _is_full(catching_up, controller, self._catch_ups_max):
             raise Overloaded("Too many are catching up with the changes here. Try again.")
 
     async def _follower(self, controller: str, place: Place | None) -> Follower:
@@ -163,6 +165,12 @@ class Feed:
         if not covered or ahead(place, window.newest.offsets):
             await follower.check_kept(place)
         return not window.covers(place)
+
+
+def _is_full(readers: Sequence[Reader], controller: str, most: int) -> bool:
+    """Whether there is no room for one more, or none for one more of the controller's."""
+    own = sum(reader.controller == controller for reader in readers)
+    return len(readers) >= most or own >= (most + 1) // 2
 
 
 def _works(task: asyncio.Task[Follower]) -> bool:

@@ -41,6 +41,7 @@ class Reader:
     ) -> None:
         """Without a place it begins at the window's end."""
         self.catches_up = catches_up
+        self.controller = audience.controller
         self._follower = follower
         self._window = follower.window
         self._audience = audience

@@ -60,7 +60,7 @@ async def test_R32_a_stream_goes_on_behind_any_event_without_loss_or_repetition(
         assert sorted(keys(whole)) == sorted((str(one.subject_id), one.sequence) for one in story)
         assert in_order(whole)
         cuts = [beginning, *(event.id for event in whole)]
-        async with topic.feed(window_rows_max=3, catch_ups_max=len(cuts)) as other:
+        async with topic.feed(window_rows_max=3, catch_ups_max=2 * len(cuts)) as other:
             for process, place in itertools.product((feed, other), range(len(whole))):
                 rest = await read(await process.open(ANSETTR, cuts[place]), len(whole) - place)
                 assert sorted(keys(rest)) == sorted(keys(whole[place:])), (process is feed, place)
@@ -223,9 +223,32 @@ async def test_R32_nothing_is_told_behind_a_message_that_is_not_understood(topic
         assert [event.key for text in told for event in blocks(text) if event.data] == [(str(subject(1)), 1)]
 
 
+async def test_R22_no_controller_takes_all_the_room(topic: Topic) -> None:
+    """One has half of it, rounded up; all together have no more than all."""
+    other, third = Caller("sonh", "mailer"), Caller("coness", "mailer")
+    async with topic.feed(readers_max=4, catch_ups_max=2, window_rows_max=1) as feed:
+        beginning = await feed.newest("ansettr")
+        await topic.publish([change(number, 1) for number in range(6)])
+        await eventually(lambda: seen(feed, topic, 6))
+        readers = [await feed.open(ANSETTR, beginning)]
+        with pytest.raises(Overloaded, match="catching up"):
+            await feed.open(ANSETTR, beginning)
+        readers.append(await feed.open(other, beginning))
+        with pytest.raises(Overloaded, match="catching up"):
+            await feed.open(third, beginning)
+        readers.append(await feed.open(ANSETTR, None))
+        with pytest.raises(Overloaded, match="follow"):
+            await feed.open(ANSETTR, None)
+        readers.append(await feed.open(other, None))
+        with pytest.raises(Overloaded, match="follow"):
+            await feed.open(third, None)
+        for reader in readers:
+            await reader.close()
+
+
 async def test_R32_there_is_room_for_so_many_and_no_more(topic: Topic) -> None:
     metrics = Metrics()
-    async with topic.feed(metrics, readers_max=3, catch_ups_max=1, window_rows_max=1) as feed:
+    async with topic.feed(metrics, readers_max=5, catch_ups_max=2, window_rows_max=1) as feed:
         beginning = await feed.newest("ansettr")
         await topic.publish([change(number, 1) for number in range(6)])
         await eventually(lambda: seen(feed, topic, 6))

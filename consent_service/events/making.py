@@ -46,6 +46,7 @@ class TopicMaker:
         self._holder = holder
         self._lease_s = lease_s
         self._others_stop_s = others_stop_s
+        self._refused: set[str] = set()
 
     async def make(
         self, topics: Collection[str], stop_ours: Callable[[], Awaitable[None]]
@@ -105,5 +106,9 @@ class TopicMaker:
                 await make_topics(admin, [topic], self._kafka.replication)
             except KafkaError as error:
                 left.add(topic)
-                _log.error("a topic cannot be made", extra={"topic": topic, "error": type(error).__name__})
+                if topic not in self._refused:
+                    _log.error(
+                        "a topic cannot be made", extra={"topic": topic, "error": type(error).__name__}
+                    )
+        self._refused = left
         return left

@@ -34,6 +34,8 @@ from consent_service.storage.relaying import Backlog, read_backlog, read_topic_p
 #: How often each lane speaks on its partitions, and how often the outbox is counted for it.
 HEARTBEAT_S = 5.0
 LOOK_S = 2.0
+#: How often topics that could not be made are tried again.
+_MAKE_AGAIN_S = 30.0
 #: Kafka forgets a name that has claimed nothing for a week, and with it whom to refuse.
 _CLAIM_AGAIN_S = 24 * 60 * 60.0
 
@@ -79,6 +81,7 @@ class Relay:
         self._wanted: tuple[str, ...] = ()
         """The topics that there should be; `topics` are those that there are, None before it is known."""
         self._topics: set[str] | None = None
+        self._tried: tuple[str, ...] = ()
         self._make_at = float("-inf")
         self._backlog: Backlog | None = None
         self._telling = Telling()
@@ -169,9 +172,10 @@ class Relay:
     async def _make_topics(self) -> None:
         """Where some are missing, try now and then; those that there are do not wait for it."""
         now = asyncio.get_running_loop().time()
-        if self._topics == set(self._wanted) or (self._topics is not None and now < self._make_at):
+        tried = self._tried == self._wanted and now < self._make_at
+        if self._topics is not None and (tried or self._topics.issuperset(self._wanted)):
             return
-        self._make_at = now + LOOK_S
+        self._tried, self._make_at = self._wanted, now + _MAKE_AGAIN_S
         self._topics = await self._maker.make(self._wanted, self._groups.drop_all)
 
     async def _delete(self, connection: Connection) -> None:

@@ -175,6 +175,8 @@ async def test_R30_a_relay_that_is_stopped_while_it_renews_its_leases_is_followe
             await connection.execute("lock table relay_members in access exclusive mode")
 
             async def waits() -> bool:
+                # Within a transaction the view is as it was when it was first looked at.
+                await connection.execute("select pg_stat_clear_snapshot()")
                 return bool(await connection.fetchval(WAITING))
 
             await eventually(waits)

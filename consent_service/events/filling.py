@@ -13,7 +13,7 @@ from consent_service.domain.partitions import shards_of
 from consent_service.events.lane import Lane, partitions_of
 from consent_service.events.messages import Message
 from consent_service.events.telling import messages_of
-from consent_service.events.topics import kind_of, prefix_of, topics_of
+from consent_service.events.topics import kind_of, prefix_of
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import (
     read_history,
@@ -84,7 +84,7 @@ class Filling:
     async def _messages(self, lane: Lane, topic: str) -> AsyncIterator[list[Message]]:
         async with self._database.session() as connection:
             prefixes = await read_prefixes(connection)
-        controllers = [controller for controller, prefix in prefixes.items() if topic in topics_of(prefix)]
+        controllers = [controller for controller, prefix in prefixes.items() if prefix == prefix_of(topic)]
         async for pointers in self._pages(lane, topic, controllers):
             async with self._database.session() as connection:
                 located = await self._events.read(connection, pointers, replayed=True)

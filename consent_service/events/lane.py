@@ -30,7 +30,7 @@ _PURPOSES_GROUP = group_of(PURPOSES_SHARD)
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A row of the outbox and what is sent for it. Without messages it was overtaken in the same batch."""
+    """A row of the outbox and what is sent for it. Without a state, that was overtaken in the same batch."""
 
     pointer: Pointer
     messages: tuple[Message, ...]
@@ -81,9 +81,9 @@ class Lane:
         return self.may_write(topics) and self.lacks is not None and not self.lacks
 
     async def speak(self, topics: Collection[str], heartbeat: Heartbeat) -> None:
-        """Claim the group where it is not claimed, make topics that are missing, and speak on every partition.
+        """Claim the group where it is not claimed, and speak on every partition of these topics.
 
-        Raises PublishingFailed; then the group is not claimed.
+        Raises PublishingFailed, TopicsMissing among them; then the group is not claimed.
         """
         if not self._publisher.connected:
             self._spoken.clear()

@@ -28,8 +28,9 @@ from consent_service.events.topics import topics_of
 from consent_service.events.trouble import Trouble
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
+from consent_service.storage.history import read_prefixes
 from consent_service.storage.outbox import EventReader, Pointer, delete_pointers, read_pointers
-from consent_service.storage.relaying import Backlog, read_backlog, read_topic_prefixes
+from consent_service.storage.relaying import Backlog, read_backlog
 
 #: How often each lane speaks on its partitions, and how often the outbox is counted for it.
 HEARTBEAT_S = 5.0
@@ -250,7 +251,7 @@ class Relay:
         if loop.time() < self._look_at:
             return
         self._backlog = await read_backlog(connection, SHARD_GROUPS)
-        prefixes = await read_topic_prefixes(connection)
+        prefixes = sorted(set((await read_prefixes(connection)).values()))
         self._wanted = tuple(topic for prefix in prefixes for topic in topics_of(prefix))
         self._metrics.outbox_rows.set(self._backlog.rows)
         self._metrics.outbox_oldest_seconds.set(self._backlog.oldest_age.total_seconds())

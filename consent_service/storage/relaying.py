@@ -62,18 +62,12 @@ async def read_backlog(connection: Connection, groups: int) -> Backlog:
 
 
 _LEDGER_ID = "select ledger_id from ledger_identity"
-_PREFIXES = "select distinct topic_prefix from controllers order by topic_prefix"
 
 
 async def read_ledger_id(connection: Connection) -> UUID:
     """Which ledger this is, among all that publish to one Kafka."""
     ledger_id: UUID = await connection.fetchval(_LEDGER_ID)
     return ledger_id
-
-
-async def read_topic_prefixes(connection: Connection) -> list[str]:
-    rows = await connection.fetch(_PREFIXES)
-    return [row[0] for row in rows]
 
 
 class Filled(msgspec.Struct, frozen=True):

@@ -50,7 +50,7 @@ async def test_R23_nobody_stays_locked_by_a_service_that_is_out_of_reach(
             far = await stage.start(CONSENT_PORT=str(far_port), CONSENT_DATABASE_URL=url, **timeouts)
             async with load.running(CLIENTS):
                 await load.more(BETWEEN)
-                await eventually(lambda: lost_in_transaction(stage, proxy), CAUGHT_S)
+                await eventually(lambda: lost_in_transaction(stage, proxy, load), CAUGHT_S)
                 await far.process.stop(signal.SIGKILL)
                 lost = asyncio.get_running_loop().time()
                 async with asyncio.timeout(FREE_S_MAX):
@@ -64,8 +64,11 @@ async def test_R23_nobody_stays_locked_by_a_service_that_is_out_of_reach(
     assert await near.process.stop() == 0
 
 
-async def lost_in_transaction(stage: Stage, proxy: Proxy) -> bool:
-    """Nothing passes any more, and the server waits in the middle of a transaction; otherwise all passes again."""
+async def lost_in_transaction(stage: Stage, proxy: Proxy, load: Load) -> bool:
+    """Nothing passes any more, and the server waits in the middle of a transaction; otherwise all passes again.
+
+    It goes on for a while then: the service must be at work again before it can be caught at it.
+    """
     connection = await stage.database.connect()
     try:
         proxy.swallow()
@@ -73,6 +76,7 @@ async def lost_in_transaction(stage: Stage, proxy: Proxy) -> bool:
         if await connection.fetchval(IN_TRANSACTION):
             return True
         await proxy.heal()
+        await load.more(BETWEEN)
         return False
     finally:
         await connection.close()

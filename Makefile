@@ -99,9 +99,13 @@ echo "installing what $(1) holds"; \
 	END { exit code }'
 endef
 
-# The package runs from the checkout; this is its command.
+# The packages run from the checkout; these are their commands.
 define command
-{ echo '#!/bin/sh'; \
-  echo 'PYTHONPATH="$(CURDIR)" exec "$(abspath $(PYTHON))" -m consent_service "$$@"'; \
-} > $(BIN)/consent-service && chmod +x $(BIN)/consent-service
+for name in consent-service:consent_service consent-watch:consent_client.watch; do \
+	{ echo '#!/bin/sh'; \
+	  echo "exec \"$(abspath $(PYTHON))\" -m $${name#*:} \"\$$@\""; \
+	} > "$(BIN)/$${name%:*}" && chmod +x "$(BIN)/$${name%:*}" || exit 1; \
+done; \
+$(PYTHON) -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'consent.pth').write_text( \
+	'$(CURDIR)\n$(CURDIR)/clients/python\n')"
 endef

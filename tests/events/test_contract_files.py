@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ROOT / "consent_service" / "events" / "pb"
+GENERATED = ("consent_service/events/pb", "clients/python/consent_client/wire/pb")
 
 
 def buf(*arguments: str) -> str:
@@ -103,7 +103,8 @@ def test_the_generated_code_is_fresh(tmp_path: Path) -> None:
 
     assert buf("generate", "--template", str(tmp_path / "buf.gen.yaml"), "--output", str(tmp_path)) == ""
 
-    made, committed = code(tmp_path / "consent_service" / "events" / "pb"), code(GENERATED)
-    assert committed.keys() == made.keys() != set()
-    for name, text in made.items():
-        assert committed[name] == text, f"{name}: run `make proto`"
+    for folder in GENERATED:
+        made, committed = code(tmp_path / folder), code(ROOT / folder)
+        assert committed.keys() == made.keys() != set()
+        for name, text in made.items():
+            assert committed[name] == text, f"{folder}/{name}: run `make proto`"

@@ -97,6 +97,16 @@ class Confirmation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONFIRMATION_UNSPECIFIED: _ClassVar[Confirmation]
     CONFIRMATION_NONE: _ClassVar[Confirmation]
     CONFIRMATION_DOUBLE_OPT_IN: _ClassVar[Confirmation]
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_UNSPECIFIED: _ClassVar[Outcome]
+    OUTCOME_STOPPED: _ClassVar[Outcome]
+    OUTCOME_STARTED: _ClassVar[Outcome]
+    OUTCOME_FAILED: _ClassVar[Outcome]
+    OUTCOME_NOT_HELD: _ClassVar[Outcome]
+    OUTCOME_ACCEPTED: _ClassVar[Outcome]
+    OUTCOME_ERASED: _ClassVar[Outcome]
 COMMAND_UNSPECIFIED: Command
 COMMAND_REQUEST: Command
 COMMAND_CONFIRM: Command
@@ -163,6 +173,13 @@ VERSION_CHANGE_EDITORIAL: VersionChange
 CONFIRMATION_UNSPECIFIED: Confirmation
 CONFIRMATION_NONE: Confirmation
 CONFIRMATION_DOUBLE_OPT_IN: Confirmation
+OUTCOME_UNSPECIFIED: Outcome
+OUTCOME_STOPPED: Outcome
+OUTCOME_STARTED: Outcome
+OUTCOME_FAILED: Outcome
+OUTCOME_NOT_HELD: Outcome
+OUTCOME_ACCEPTED: Outcome
+OUTCOME_ERASED: Outcome
 
 class Permission(_message.Message):
     __slots__ = ("allowed", "reason", "until")
@@ -361,3 +378,67 @@ class IdentifierChanged(_message.Message):
     linked: bool
     noticed_at: _timestamp_pb2.Timestamp
     def __init__(self, notice_id: _Optional[str] = ..., controller: _Optional[str] = ..., subject_id: _Optional[str] = ..., identifier_id: _Optional[str] = ..., type: _Optional[str] = ..., linked: _Optional[bool] = ..., noticed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Acknowledgement(_message.Message):
+    __slots__ = ("acknowledgement_id", "controller", "recipient", "record_id", "subject_id", "outcome", "at", "due_at")
+    ACKNOWLEDGEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    acknowledgement_id: str
+    controller: str
+    recipient: str
+    record_id: str
+    subject_id: str
+    outcome: Outcome
+    at: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    def __init__(self, acknowledgement_id: _Optional[str] = ..., controller: _Optional[str] = ..., recipient: _Optional[str] = ..., record_id: _Optional[str] = ..., subject_id: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DeadLetter(_message.Message):
+    __slots__ = ("dead_letter_id", "recipient", "topic", "partition", "offset", "reason", "at", "type", "value")
+    DEAD_LETTER_ID_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    dead_letter_id: str
+    recipient: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    at: _timestamp_pb2.Timestamp
+    type: str
+    value: bytes
+    def __init__(self, dead_letter_id: _Optional[str] = ..., recipient: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., reason: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., type: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class RecipientLate(_message.Message):
+    __slots__ = ("notice_id", "controller", "subject_id", "purpose", "record_id", "recipient", "owed_since", "due_at", "noticed_at")
+    NOTICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    OWED_SINCE_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    NOTICED_AT_FIELD_NUMBER: _ClassVar[int]
+    notice_id: str
+    controller: str
+    subject_id: str
+    purpose: str
+    record_id: str
+    recipient: str
+    owed_since: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    noticed_at: _timestamp_pb2.Timestamp
+    def __init__(self, notice_id: _Optional[str] = ..., controller: _Optional[str] = ..., subject_id: _Optional[str] = ..., purpose: _Optional[str] = ..., record_id: _Optional[str] = ..., recipient: _Optional[str] = ..., owed_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., noticed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""For systems downstream of the consent service (docs/CONSUMERS.md)."""

@@ -1,0 +1,1 @@
+"""The base on which a downstream system is written: start, stop, acknowledge (R34)."""

@@ -1,0 +1,1 @@
+"""`consent-watch`: the stream in a terminal."""

@@ -1,0 +1,34 @@
+"""The words and their numbers on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from consent_client.wire.pb.consent.v1 import events_pb2 as pb
+from consent_client.words import Basis, Cause, Command, Outcome, Reason, Status
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class Vocabulary(Generic[Word]):
+    """One closed enumeration in both directions. Numbers of a later release, and 0, read as None."""
+
+    def __init__(self, words: type[Word], prefix: str, numbers: Any) -> None:
+        self._numbers: Mapping[Word, Any] = {word: numbers.Value(f"{prefix}_{word.name}") for word in words}
+        self._words = {number: word for word, number in self._numbers.items()}
+
+    def number(self, word: Word) -> Any:
+        return self._numbers[word]
+
+    def word(self, number: int) -> Word | None:
+        return self._words.get(number)
+
+
+COMMANDS = Vocabulary(Command, "COMMAND", pb.Command)
+STATUSES = Vocabulary(Status, "STATUS", pb.Status)
+REASONS = Vocabulary(Reason, "REASON", pb.Reason)
+CAUSES = Vocabulary(Cause, "CAUSE", pb.Cause)
+BASES = Vocabulary(Basis, "BASIS", pb.Basis)
+OUTCOMES = Vocabulary(Outcome, "OUTCOME", pb.Outcome)

@@ -199,6 +199,7 @@ def as_text(report: Report) -> str:
         (report.replayed, "replayed events"),
         (report.waiting, "records wait in the outbox"),
         (report.waiting_states, "states wait for them"),
+        (report.waiting_purposes, "purposes wait in the outbox"),
         (report.being_filled, "records and states are yet to be filled into a topic again by a relay"),
         (report.no_longer_kept, "records are older than what the topic keeps"),
         (report.earlier_epochs, "events of an earlier ledger epoch have no record any more"),

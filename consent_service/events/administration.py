@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of
+
+_POLICY = "cleanup.policy"
 
 
 @asynccontextmanager
@@ -25,6 +28,20 @@ async def administering(bootstrap: str) -> AsyncIterator[Any]:
 async def missing_topics(admin: Any, topics: Collection[str]) -> list[str]:
     """Asking for all of them by no name never lets a broker make one by itself."""
     return sorted(set(topics) - set(await admin.list_topics()))
+
+
+async def kept_otherwise(admin: Any, topics: Collection[str]) -> dict[str, str]:
+    """Of these topics, which must exist, those with another `cleanup.policy` than the contract's, and which."""
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]
+    found: dict[str, str] = {}
+    for answer in await admin.describe_configs(wanted) if wanted else ():
+        for code, _, _, topic, entries in answer.resources:
+            if code:
+                raise for_code(code)(topic)
+            policy = {entry[0]: entry[1] for entry in entries}[_POLICY]
+            if policy != SETTINGS[kind_of(topic)][_POLICY]:
+                found[topic] = policy
+    return found
 
 
 async def make_topics(admin: Any, topics: Collection[str], replication: int) -> None:

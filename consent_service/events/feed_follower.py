@@ -38,7 +38,8 @@ _STEP_RECORDS_MAX = 500
 _FETCH_BYTES_MAX = 256 * 1024
 
 #: Kafka is away or refuses.
-BROKEN = (KafkaError, OSError, TimeoutError)
+#: The last is uvloop's word for a connection that was reset.
+BROKEN = (KafkaError, OSError, TimeoutError, RuntimeError)
 
 
 @asynccontextmanager

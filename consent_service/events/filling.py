@@ -22,7 +22,13 @@ from consent_service.storage.history import (
     read_standing,
 )
 from consent_service.storage.outbox import EventReader, Pointer
-from consent_service.storage.relaying import Filled, put_filled, read_filled, was_told_before
+from consent_service.storage.relaying import (
+    Filled,
+    put_filled,
+    read_filled,
+    versions_were_told_before,
+    was_told_before,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +48,7 @@ class Filling:
         """Find out what the lane's topics lack.
 
         A topic that is met for the first time lacks nothing: what is in the ledger is in the outbox too. If it is not,
-        it was published before there was such a topic; of that a `state` must tell, and `changes` need not.
+        it was published before there was such a topic; of that the compacted ones must tell, and `changes` need not.
         """
         lacks: dict[str, Filled] = {}
         async with self._database.session() as connection:
@@ -59,9 +65,12 @@ class Filling:
         lane.lacks = lacks
 
     async def _came_late(self, connection: Connection, lane: Lane, topic: str) -> bool:
-        if kind_of(topic) != "state":
-            return False
-        return await was_told_before(connection, prefix_of(topic), shards_of(lane.group))
+        kind = kind_of(topic)
+        if kind == "purposes":
+            return await versions_were_told_before(connection, prefix_of(topic))
+        if kind == "state":
+            return await was_told_before(connection, prefix_of(topic), shards_of(lane.group))
+        return False
 
     async def fill(self, lane: Lane) -> list[Pointer]:
         """Publish everything of the lane's group to the topics that lack it, marked as replayed. No row is done by it.

@@ -15,7 +15,12 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.administration import administering, make_topics, missing_topics
+from consent_service.events.administration import (
+    administering,
+    kept_otherwise,
+    make_topics,
+    missing_topics,
+)
 from consent_service.events.kafka import CONNECT_TIMEOUT_S, Kafka, PublishingFailed
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.relay_leases import (
@@ -47,6 +52,7 @@ class TopicMaker:
         self._lease_s = lease_s
         self._others_stop_s = others_stop_s
         self._refused: set[str] = set()
+        self._looked_at: set[str] = set()
 
     async def make(
         self, topics: Collection[str], stop_ours: Callable[[], Awaitable[None]]
@@ -59,6 +65,7 @@ class TopicMaker:
             async with asyncio.timeout(CONNECT_TIMEOUT_S + self._others_stop_s):
                 async with administering(self._kafka.bootstrap) as admin:
                     missing = await missing_topics(admin, topics)
+                    await self._look_at_settings(admin, set(topics).difference(missing))
                     if not missing:
                         return set(topics)
                     return await self._make(admin, missing, topics, stop_ours)
@@ -86,6 +93,16 @@ class TopicMaker:
                 return set(topics) - await self._made(admin, missing)
             finally:
                 await has_made_topics(connection)
+
+    async def _look_at_settings(self, admin: Any, topics: Collection[str]) -> None:
+        """Say once of each topic that others made so that readers of the contract would be misled."""
+        for topic, policy in (await kept_otherwise(admin, set(topics) - self._looked_at)).items():
+            _log.error(
+                "a topic is kept otherwise than the contract says: cleanup.policy=%s",
+                policy,
+                extra={"topic": topic},
+            )
+        self._looked_at.update(topics)
 
     async def _others_stopped(
         self, connection: Connection, lost: Collection[str], stop_ours: Callable[[], Awaitable[None]]

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from consent_service.events.administration import administering, kept_otherwise
 from consent_service.events.follow import CONNECT_TIMEOUT_S, StreamAway
 from consent_service.events.topic_ids import read_topic_ids
 
@@ -38,16 +38,20 @@ class TopicReader:
 
     async def partitions(self) -> dict[str, int]:
         """How many partitions each topic has that exists."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await admin.start()
+            async with asyncio.timeout(CONNECT_TIMEOUT_S), administering(self._bootstrap) as admin:
                 # All of them: asking for one by its name would let a broker make it.
                 return {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics()}
         except (KafkaError, OSError, TimeoutError) as error:
             raise StreamAway(f"Kafka at {self._bootstrap} does not answer") from error
-        finally:
-            await admin.close()
+
+    async def kept_otherwise(self, topics: Collection[str]) -> dict[str, str]:
+        """Of these topics, which must exist, those whose `cleanup.policy` is not the contract's, and which it is."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S), administering(self._bootstrap) as admin:
+                return await kept_otherwise(admin, topics)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise StreamAway(f"Kafka at {self._bootstrap} does not answer") from error
 
     async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
         """In which life each of these topics is; they must exist."""

@@ -27,12 +27,13 @@ from consent_service.domain.partitions import SHARDS
 from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
 from consent_service.events.messages import NotUnderstood
 from consent_service.events.reading import Extent, TopicReader, open_reader
-from consent_service.events.topics import PARTITIONS, changes_topic, state_topic
+from consent_service.events.topics import PARTITIONS, changes_topic, purposes_topic, state_topic, topics_of
 from consent_service.events.verify_changes import NOTHING_KEPT, ComparedChanges, pointer_to
+from consent_service.events.verify_purposes import ComparedPurposes
 from consent_service.events.verify_report import Fault, FaultKind, Report, TopicCounts
 from consent_service.events.verify_states import ComparedStates
 from consent_service.storage.database import Connection, Database
-from consent_service.storage.history import read_prefixes, read_standing
+from consent_service.storage.history import read_latest_versions, read_prefixes, read_standing
 from consent_service.storage.outbox import EventReader, Located, Pointer
 from consent_service.storage.reconciliation import (
     Span,
@@ -40,6 +41,7 @@ from consent_service.storage.reconciliation import (
     read_epoch,
     read_heads,
     read_recorded_after,
+    read_waiting_purposes,
     stream_waiting,
 )
 from consent_service.storage.relaying import read_filled
@@ -102,8 +104,9 @@ class _Comparison:
         self._events = EventReader()
 
     async def compare(self, prefix: str, controllers: tuple[str, ...], *, only: bool) -> None:
-        """The two topics of a prefix. With `only`, what others have on them is passed over."""
+        """The topics of a prefix. With `only`, what others have on them is passed over."""
         partitions = await self._reader.partitions()
+        await self._compare_settings([topic for topic in topics_of(prefix) if topic in partitions])
         topics = changes_topic(prefix), state_topic(prefix)
         counts = [
             partitions.get(topic, PARTITIONS[kind])
@@ -114,6 +117,7 @@ class _Comparison:
         epoch = await read_epoch(self._connection)
         filled, being_filled = await self._filled([topic for topic in topics if topic in partitions], epoch)
         self.report.topics_being_filled += sorted(being_filled)
+        await self._compare_purposes(prefix, controllers, partitions, epoch, only=only)
         persons = await count_persons_with_records(self._connection, controllers)
         slices = gcd(SHARDS, *counts)
         for residue in range(slices):
@@ -140,6 +144,36 @@ class _Comparison:
             await self._tell_lost(part.changes)
             await self._read_states(part.states, topics[1], extents[1], chosen)
             part.states.close(part.changes.waiting)
+
+    async def _compare_settings(self, topics: list[str]) -> None:
+        for topic, policy in (await self._reader.kept_otherwise(topics)).items():
+            self.report.tell(
+                Fault(kind=FaultKind.KEPT_OTHERWISE, topic=topic, detail=f"cleanup.policy is {policy}")
+            )
+
+    async def _compare_purposes(
+        self, prefix: str, controllers: tuple[str, ...], partitions: dict[str, int], epoch: int, *, only: bool
+    ) -> None:
+        topic = purposes_topic(prefix)
+        self.report.topics[topic] = TopicCounts(partitions=partitions.get(topic, 0))
+        _, being_filled = await self._filled([topic] if topic in partitions else [], epoch)
+        self.report.topics_being_filled += sorted(being_filled)
+        compared = ComparedPurposes(topic, prefix, self.report)
+        expected = await read_latest_versions(self._connection, controllers)
+        standing = await self._locate(expected)
+        waiting = await read_waiting_purposes(self._connection)
+        extents = await self._reader.extents(topic, range(partitions.get(topic, 0)))
+        async for messages in self._messages(topic, extents):
+            for message in messages:
+                if not is_heartbeat(message):
+                    compared.reads(message, controllers if only else None)
+        known = await read_latest_versions(self._connection, controllers)
+        compared.close(
+            standing,
+            waiting=waiting,
+            being_filled=bool(being_filled),
+            known_now={f"{pointer.controller}/{pointer.purpose}" for pointer in known},
+        )
 
     async def _filled(
         self, topics: list[str], epoch: int

@@ -20,6 +20,11 @@ class FaultKind(StrEnum):
     STALE_STATE = "stale state"
     UNKNOWN_STATE = "unknown state"
     DIFFERENT_STATE = "state differs from its record"
+    MISSING_PURPOSE = "missing purpose"
+    STALE_PURPOSE = "stale purpose"
+    UNKNOWN_PURPOSE = "unknown purpose"
+    DIFFERENT_PURPOSE = "purpose differs from the catalogue"
+    KEPT_OTHERWISE = "topic kept otherwise"
     WRONG_PARTITION = "wrong partition"
     UNREADABLE = "unreadable message"
 
@@ -67,6 +72,7 @@ class Report(msgspec.Struct):
     waiting: int = 0
     """Records still in the outbox."""
     waiting_states: int = 0
+    waiting_purposes: int = 0
     being_filled: int = 0
     """Records and states that are not on a topic which was deleted, or is of an earlier epoch, until a relay has filled
     it again."""

@@ -78,6 +78,14 @@ async def stream_waiting(
             yield row[0], row[1], row[2]
 
 
+_WAITING_PURPOSES = "select distinct controller, purpose from outbox where kind = 'purpose'"
+
+
+async def read_waiting_purposes(connection: Connection) -> set[tuple[str, str]]:
+    """Controllers and purposes of which a version is not yet published."""
+    return {(row[0], row[1]) for row in await connection.fetch(_WAITING_PURPOSES)}
+
+
 class Span(msgspec.Struct, frozen=True):
     """Sequences of one person, from `first` to `last`, that are looked for on a topic whose oldest message is of
     `kept_from`: what was recorded before that need not be there any more."""

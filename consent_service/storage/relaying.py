@@ -105,6 +105,24 @@ async def was_told_before(connection: Connection, topic_prefix: str, shards: Seq
     return told
 
 
+_VERSIONS_TOLD_BEFORE = """
+select exists (
+    select from purpose_versions as told
+    join controllers on controllers.controller = told.controller
+    where controllers.topic_prefix = $1
+      and not exists (
+          select from outbox
+          where outbox.kind = 'purpose' and outbox.controller = told.controller
+            and outbox.purpose = told.purpose and outbox.sequence = told.version))
+"""
+
+
+async def versions_were_told_before(connection: Connection, topic_prefix: str) -> bool:
+    """Whether there are purpose versions under this prefix that were published already."""
+    told: bool = await connection.fetchval(_VERSIONS_TOLD_BEFORE, topic_prefix)
+    return told
+
+
 _FILLED = """
 insert into filled_topics (topic, shard_group, topic_id, ledger_epoch) values ($1, $2, $3, $4)
 on conflict (topic, shard_group) do update

@@ -31,8 +31,17 @@ async def changes_of(stream: Stream, *, replayed: bool = False) -> list[ConsentC
 
 async def send(stream: Stream, messages: Sequence[Message]) -> None:
     """In the order given; both topics are made where they are not there."""
+    await _send(stream, [stream.changes, stream.state], messages)
+
+
+async def send_to(stream: Stream, topic: str, messages: Sequence[Message]) -> None:
+    """In the order given to one topic, which is made where it is not there."""
+    await _send(stream, [topic], messages)
+
+
+async def _send(stream: Stream, topics: list[str], messages: Sequence[Message]) -> None:
     publisher = Publisher(stream.bootstrap)
-    await publisher.prepare([stream.changes, stream.state])
+    await publisher.prepare(topics)
     if messages:
         sent = await publisher.send(messages)
         assert len(sent.acknowledged) == len(messages)

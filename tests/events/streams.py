@@ -104,11 +104,14 @@ class Stream:
     def __init__(self, database: TestDatabase, bootstrap: str) -> None:
         self.database = database
         self.bootstrap = bootstrap
-        self.prefix = f"{database.name.replace('_', '-')}.{next(_prefixes)}"
-        self.changes = self.prefix + ".changes.v1"
-        self.state = self.prefix + ".state.v1"
-        self.purposes = self.prefix + ".purposes.v1"
         self.metrics = Metrics()
+        self._is_under(f"{database.name.replace('_', '-')}.{next(_prefixes)}")
+
+    def _is_under(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.changes = prefix + ".changes.v1"
+        self.state = prefix + ".state.v1"
+        self.purposes = prefix + ".purposes.v1"
 
     @asynccontextmanager
     async def written(self, controller: str = "ansettr") -> AsyncIterator[Connection]:
@@ -124,7 +127,12 @@ class Stream:
         async with self.written() as connection:
             await add_controller(connection, ControllerEntry(slug="ansettr", legal_name="Ansettr AS"))
             await add_versions(connection, "ansettr", [("nyhetsbrev", a_version())])
-        await self.run("update controllers set topic_prefix = $1", self.prefix)
+        await self.moves_to(self.prefix)
+
+    async def moves_to(self, prefix: str) -> None:
+        """The controller's events go to other topics from now on."""
+        self._is_under(prefix)
+        await self.run("update controllers set topic_prefix = $1", prefix)
 
     async def publish_version(self, version: PurposeVersion, purpose: str = "nyhetsbrev") -> None:
         async with self.written() as connection:

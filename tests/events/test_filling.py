@@ -141,3 +141,20 @@ async def test_R31_topics_that_are_met_for_the_first_time_are_not_filled(stream:
 
     assert [change.sequence for change in await changes_on(stream)] == [1, 2]
     assert msgspec.structs.asdict((await changes_on(stream))[0])["replayed"] is False
+
+
+async def test_R28_a_prefix_that_is_met_for_the_first_time_gets_the_purposes_and_states_that_stand(
+    stream: Stream,
+) -> None:
+    """What was published under another prefix is in the outbox no more."""
+    await stream.append([a_record(1, 1)])
+    async with stream.relay():
+        await stream.drained()
+    await stream.moves_to(f"{stream.prefix}.later")
+    async with stream.relay("another"):
+        await stream.append([a_record(1, 2)])
+        await stream.drained()
+
+    purposes = [pb.PurposePublished.FromString(m.value) for m in await stream.messages(stream.purposes)]
+    assert [(told.purpose, told.version, told.replayed) for told in purposes] == [("nyhetsbrev", 1, True)]
+    assert {state.sequence for state in (await states_on(stream)).values()} == {2}

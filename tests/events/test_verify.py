@@ -92,6 +92,7 @@ async def test_R31_a_healthy_stream_has_no_fault(stream: Stream) -> None:
     assert {topic: counts.messages for topic, counts in report.topics.items()} == {
         stream.changes: 9,
         stream.state: 9,
+        stream.purposes: 0,
     }
     ages = report.topics[stream.changes].heartbeats
     assert sorted(ages) == list(range(12))

@@ -88,6 +88,7 @@ async def open_pool(
         lock_timeout_s=settings.lock_timeout_s,
         name=name,
         synchronous_commit=synchronous_commit,
+        transactions_are_short=True,
     ) as database:
         yield database
 

@@ -52,6 +52,8 @@ AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
 )
 
 
@@ -201,13 +203,16 @@ async def open_database(
     lock_timeout_s: float,
     name: str,
     synchronous_commit: bool = True,
+    transactions_are_short: bool = False,
 ) -> AsyncIterator[Database]:
     """A pool on this URL. Does not wait for the database: connections are made when they are needed.
 
-    Without `synchronous_commit` the last moments may be lost when the server dies: for what is done again then.
+    With `transactions_are_short` none may take longer than one answer. Without `synchronous_commit` the last moments
+    may be lost when the server dies: for what is done again then.
     """
     # Here nobody waits longer for an answer. So where the server hears nothing for as long in a transaction it has lost
-    # its client, and must not keep persons locked for it.
+    # its client, and must not keep persons locked for it. A client lost between the two halves of a statement that it
+    # prepares is not idle for the server: there the limit on the whole transaction ends it.
     answer_s = statement_timeout_s + 5
     pool = asyncpg.create_pool(
         url,
@@ -227,6 +232,7 @@ async def open_database(
             "lock_timeout": str(int(lock_timeout_s * 1000)),
             **({} if synchronous_commit else {"synchronous_commit": "off"}),
             "idle_in_transaction_session_timeout": str(int(answer_s * 1000)),
+            **({"transaction_timeout": str(int(answer_s * 1000))} if transactions_are_short else {}),
         },
     )
     await pool

@@ -8,8 +8,12 @@ import msgspec
 
 from consent_service.storage.database import Connection
 
-# A holder that stands still in here must not keep the others out for longer than its lease.
-_SET = "set local synchronous_commit = on; set local idle_in_transaction_session_timeout = '2s'"
+# A holder that stands still in here must not keep the others out for longer than its lease, wherever in a statement.
+_SET = """
+set local synchronous_commit = on;
+set local idle_in_transaction_session_timeout = '2s';
+set local transaction_timeout = '4s';
+"""
 
 #: Every relay takes these locks first and in this order, so they take turns.
 _LOCK = """

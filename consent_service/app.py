@@ -35,6 +35,7 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.idempotency import sweep
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
+from consent_service.usecases.propagation import Acknowledgements
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
@@ -131,6 +132,7 @@ async def open_services(
             ),
             subjects=Subjects(database, catalogue, keyring, wake=wake),
             records=Records(database, keyring),
+            acknowledgements=Acknowledgements(database, catalogue, metrics=metrics),
             catalogue=catalogue,
             keys=keys,
             issuer=settings.token_issuer,

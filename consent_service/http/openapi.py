@@ -54,9 +54,9 @@ _DESCRIPTION = """\
 What each person has agreed to, per purpose, under which text, since when.
 
 Unknown fields are refused. Times are RFC 3339, ids are UUIDs. Errors are problem documents (RFC 9457): `type` is
-stable and is the address of a page that explains it. Every changing `POST` takes an `Idempotency-Key`. Lists take
-`limit` and `after`, and answer `{items, next}`. Every answer has an `X-Request-Id`; a W3C `traceparent` goes
-through to the event.
+stable and is the address of a page that explains it. Every changing `POST` takes an `Idempotency-Key`, but for
+acknowledgements, which change nothing when they come again. Lists take `limit` and `after`, and answer
+`{items, next}`. Every answer has an `X-Request-Id`; a W3C `traceparent` goes through to the event.
 """
 
 

@@ -23,6 +23,8 @@ GET    | /v1/subjects/{subject_id}/permissions/{purpose}          | consents:rea
 POST   | /v1/permissions                                          | consents:read
 GET    | /v1/subjects/{subject_id}/records                        | consents:read
 GET    | /v1/records/{record_id}                                  | consents:read
+GET    | /v1/records/{record_id}/propagation                      | consents:read
+POST   | /v1/acknowledgements                                     | acknowledgements:write
 GET    | /v1/purposes                                             | catalogue:read
 GET    | /v1/purposes/{purpose}                                   | catalogue:read
 PUT    | /v1/purposes/{purpose}                                   | catalogue:write

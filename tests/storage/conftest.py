@@ -44,6 +44,16 @@ async def fill(database: TestDatabase) -> None:
                     "select controller, subject_id, 'choice', now() from subjects"
                 )
                 await connection.execute(
+                    "insert into duties (controller, subject_id, sequence, recipient, purpose, record_id, allowed, "
+                    "owed_since, due_at) select controller, subject_id, 1, 'brevo', 'nyhetsbrev', "
+                    "gen_random_uuid(), true, now(), now() from subjects"
+                )
+                await connection.execute(
+                    "insert into acknowledgements (controller, subject_id, sequence, recipient, outcome, purpose, "
+                    "record_id, at, received_at) select controller, subject_id, 1, 'brevo', 'started', "
+                    "'nyhetsbrev', gen_random_uuid(), now(), now() from subjects"
+                )
+                await connection.execute(
                     "insert into stream_notices (controller, subject_id, notice_id, kind, noticed_at) "
                     "select controller, subject_id, gen_random_uuid(), 'renewal_due', now() from subjects"
                 )

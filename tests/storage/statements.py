@@ -31,6 +31,7 @@ ALSO = {
     ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor", "consent_owner", "consent_sweeper"),
     ("ledger", "_APPEND"): ("consent_service", "consent_sweeper"),
     ("ledger", "_REVISIONS"): ("consent_service", "consent_sweeper"),
+    ("propagation", "_INSERT"): ("consent_service", "consent_sweeper"),
     ("notices", "_GIVE"): ("consent_service", "consent_sweeper"),
     ("notices", "_READ"): ("consent_relay",),
     ("records", "_READ_FACTS"): ("consent_service", "consent_sweeper"),

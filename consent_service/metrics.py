@@ -48,7 +48,7 @@ class Metrics:
         )
         self.swept = Counter(
             "consent_swept_total",
-            "What time has led to: records `expire` and `invalidate`, notices `renewal_due`.",
+            "What time has led to: records `expire` and `invalidate`, notices `renewal_due` and `recipient_late`.",
             ("kind",),
             registry=self.registry,
         )

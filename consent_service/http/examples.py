@@ -141,6 +141,35 @@ PROPAGATION: dict[str, Any] = {
     ],
 }
 
+RECIPIENTS: dict[str, Any] = {
+    "items": [
+        {
+            "recipient": RECIPIENT,
+            "pending": 2,
+            "late": 1,
+            "late_s": 418.2,
+            "oldest_owed_since": "2026-03-02T09:15:00.123456Z",
+            "latest_acknowledgement_at": "2026-03-02T09:02:11.310000Z",
+        }
+    ],
+    "next": None,
+}
+PENDING: dict[str, Any] = {
+    "items": [
+        {
+            "record_id": RECORD_ID,
+            "subject_id": SUBJECT_ID,
+            "purpose": PURPOSE,
+            "sequence": 1,
+            "allowed": True,
+            "owed_since": "2026-03-02T09:15:00.123456Z",
+            "due_at": "2026-03-02T10:15:00.123456Z",
+            "late_s": 0.0,
+        }
+    ],
+    "next": None,
+}
+
 PURPOSE_INPUT: dict[str, Any] = {
     "change": "material",
     "legal_bases": ["consent"],

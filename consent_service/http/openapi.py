@@ -14,7 +14,7 @@ from consent_service import __version__
 from consent_service.domain import errors
 from consent_service.domain.errors import ConsentError
 from consent_service.domain.values import SLUG
-from consent_service.http.examples import PURPOSE
+from consent_service.http.examples import PURPOSE, RECIPIENT
 from consent_service.http.operation import Answer, Operation, Parameter
 from consent_service.http.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, Problem, problem_type
 from consent_service.http.scopes import SCOPES
@@ -27,6 +27,7 @@ _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "record_id": _UUID,
     "identifier_id": _UUID,
     "purpose": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [PURPOSE]},
+    "recipient": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [RECIPIENT]},
     "version": {"type": "integer", "minimum": 1},
 }
 _HEADERS: dict[str, dict[str, Any]] = {

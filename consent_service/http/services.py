@@ -15,6 +15,7 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
+from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
@@ -64,6 +65,7 @@ class Services:
     subjects: Subjects
     records: Records
     acknowledgements: Acknowledgements
+    recipients: Recipients
     catalogue: Catalogue
     keys: Keys
     issuer: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,6 +29,8 @@ from consent_service.storage.propagation import (
 )
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
+
+_log = logging.getLogger(__name__)
 
 #: How often words that met others about the same records are tried again.
 TRIES_MAX = 5
@@ -83,6 +86,10 @@ class Acknowledgements:
         """Keep all of them or none. Raises SeveralRefusals with pointers below `/records`, Unavailable."""
         settled, refused = await self._try(words, all_or_none=True)
         if refused:
+            one = words[0]
+            extra = {"controller": one.controller, "recipient": one.recipient, "count": len(refused)}
+            reasons = sorted({reason_of(refusal) for refusal in refused.values()})
+            _log.warning("acknowledgements are refused", extra={**extra, "reason": ", ".join(reasons)})
             raise SeveralRefusals(
                 [
                     _at(refusal, f"/records/{place}{refusal.pointer or ''}")

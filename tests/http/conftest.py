@@ -25,6 +25,7 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
+from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
@@ -128,6 +129,7 @@ async def running_services(
             subjects=Subjects(database, catalogue, KEYRING, now=now),
             records=Records(database, KEYRING, now=now),
             acknowledgements=Acknowledgements(database, catalogue, now=now),
+            recipients=Recipients(database, catalogue, now=now),
             catalogue=catalogue,
             keys=await issuer.keys(),
             issuer=ISSUER,

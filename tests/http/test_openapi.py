@@ -90,6 +90,7 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
         "record_id": record["record_id"],
         "identifier_id": held.json()["items"][0]["identifier_id"],
         "purpose": "newsletter",
+        "recipient": RECIPIENT,
         "command": "withdraw",
         "version": "1",
     }

@@ -256,5 +256,91 @@ async def test_at_most_a_thousand_words_come_together(api: Api) -> None:
     assert told(await acknowledge(api)) == "400 invalid-request /records"
 
 
+async def test_R34_a_page_of_what_a_recipient_owes_goes_on_where_it_ended(postgres: PostgresServer) -> None:
+    async with running_api(postgres, purposes=PURPOSES) as api:
+        people = [await api.person() for _ in range(3)]
+        records = [await says(api, person, "grant") for person in people]
+        records += [await says(api, person, "withdraw") for person in people]
+        await acknowledge(api, a_word(records[1], "started"))
+        path = "/v1/recipients/brevo/pending?limit=2"
+        page = (await api("GET", path)).json()
+        found = page["items"]
+        while page["next"] is not None:
+            page = (await api("GET", f"{path}&after={page['next']}")).json()
+            found += page["items"]
+
+        assert [one["record_id"] for one in found] == [records[0], *records[2:]]
+        assert found[0].keys() == {
+            *("record_id", "subject_id", "purpose", "sequence", "allowed", "owed_since", "due_at", "late_s")
+        }
+        assert [one["allowed"] for one in found] == [True, True, False, False, False]
+        mine = api.issuer.sign(purposes=["analytics"])
+        assert (await api("GET", path, token=mine)).json() == {"items": [], "next": None}
+
+
+async def test_R34_who_is_late_and_by_how_much(postgres: PostgresServer) -> None:
+    moment = datetime(2027, 1, 1, tzinfo=UTC)
+    async with running_api(postgres, purposes=PURPOSES, now=lambda: moment) as api:
+        person = await api.person()
+        began, given = moment, await says(api, person, "grant")
+        moment += timedelta(minutes=10)
+        await says(api, person, "object", "analytics")
+        moment += timedelta(minutes=20)
+        brevo, crm = (await api("GET", "/v1/recipients")).json()["items"]
+
+        assert {name: (brevo[name], crm[name]) for name in ("recipient", "pending", "late", "late_s")} == {
+            "recipient": ("brevo", "crm"),
+            "pending": (1, 2),
+            "late": (1, 0),
+            "late_s": (900.0, 0.0),
+        }
+        assert datetime.fromisoformat(crm["oldest_owed_since"]) == began
+        assert brevo["latest_acknowledgement_at"] is None
+        assert (await reached(api, given))["brevo"]["late_s"] == 900.0
+
+        await acknowledge(api, {**a_word(given, "started"), "at": moment.isoformat()})
+        settled = moment
+        moment += timedelta(days=1)
+        brevo, crm = (await api("GET", "/v1/recipients?limit=2")).json()["items"]
+
+        assert (brevo["pending"], brevo["late_s"], brevo["oldest_owed_since"]) == (0, 0.0, None)
+        assert datetime.fromisoformat(brevo["latest_acknowledgement_at"]) == settled
+        assert (crm["late"], crm["late_s"]) == (2, 86_400 - 1_800)
+        assert (await reached(api, given))["brevo"]["late_s"] == 900.0, "for ever"
+
+
+async def test_recipients_come_in_pages(api: Api) -> None:
+    first = (await api("GET", "/v1/recipients?limit=1")).json()
+    second = (await api("GET", f"/v1/recipients?limit=1&after={first['next']}")).json()
+
+    assert [one["recipient"] for page in (first, second) for one in page["items"]] == ["brevo", "crm"]
+    assert second["next"] is None
+
+
+async def test_R34_a_recipient_sees_its_own_duties_alone(api: Api) -> None:
+    token = api.issuer.sign(recipient="crm")
+    listed = (await api("GET", "/v1/recipients", token=token)).json()["items"]
+
+    assert [one["recipient"] for one in listed] == ["crm"]
+    assert (await api("GET", "/v1/recipients/crm/pending", token=token)).status_code == 200
+    refused = await api("GET", "/v1/recipients/brevo/pending", token=token)
+    assert told(refused) == "403 insufficient-scope"
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/v1/recipients/nobody/pending", "404 not-found"),
+        ("/v1/recipients/No%20slug/pending", "404 not-found"),
+        ("/v1/recipients/brevo/pending?after=abcd", "400 invalid-request after"),
+        ("/v1/recipients/brevo/pending?limit=0", "400 invalid-request limit"),
+        ("/v1/recipients?after=_-8", "400 invalid-request after"),
+        ("/v1/recipients?after=QQ", "400 invalid-request after"),
+    ],
+)
+async def test_what_cannot_be_listed_is_refused(api: Api, path: str, wanted: str) -> None:
+    assert told(await api("GET", path)) == wanted
+
+
 async def test_the_propagation_of_an_unknown_record_is_not_found(api: Api) -> None:
     assert told(await api("GET", f"/v1/records/{UNKNOWN_ID}/propagation")) == "404 not-found"

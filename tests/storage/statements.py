@@ -13,6 +13,7 @@ STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\s")
 ROLES = {
     "epochs": "consent_owner",
     "history": "consent_relay",
+    "lateness": "consent_sweeper",
     "outbox": "consent_relay",
     "reconciliation": "consent_auditor",
     "relay_leases": "consent_relay",
@@ -24,7 +25,9 @@ ROLES = {
 ALSO = {
     ("epochs", "_EPOCH"): ("consent_owner", "consent_service"),
     ("idempotency", "_SWEEP"): ("consent_sweeper",),
-    ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner"),
+    ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner", "consent_service"),
+    ("relaying", "_LEDGER_ID"): ("consent_relay", "consent_service"),
+    ("sweeping", "_CONTROLLERS"): ("consent_sweeper", "consent_service"),
     ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),
     ("history", "_STANDING"): ("consent_relay", "consent_auditor"),
     ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),

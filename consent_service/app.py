@@ -146,14 +146,11 @@ async def open_services(
             health=ServiceHealth(database, relay),
             metrics=metrics,
         )
-        acknowledging = _acknowledging(settings, database, services.acknowledgements, metrics)
         async with (
             beside(_sweep(database, catalogue), name="sweep of kept answers"),
             beside(announcer.run(), name="announcements"),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
-            contextlib.nullcontext()
-            if acknowledging is None
-            else until_stopped(acknowledging.run, name="acknowledgements"),
+            _hearing(settings, database, services.acknowledgements, metrics),
         ):
             try:
                 yield services
@@ -177,15 +174,19 @@ def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
     )
 
 
-def _acknowledging(
+@asynccontextmanager
+async def _hearing(
     settings: Settings, database: Database, acknowledgements: Acknowledgements, metrics: Metrics
-) -> Acknowledging | None:
-    """None where the settings name no Kafka."""
+) -> AsyncIterator[None]:
+    """Recipients are heard on Kafka while the block runs; not where the settings name none."""
     if settings.kafka_bootstrap is None:
-        return None
-    return Acknowledging(
+        yield
+        return
+    acknowledging = Acknowledging(
         settings.kafka_bootstrap, lambda: read_listening(database), acknowledgements.take_each, metrics
     )
+    async with until_stopped(acknowledging.run, name="acknowledgements"):
+        yield
 
 
 async def _sweep(database: Database, catalogue: Catalogue) -> None:

@@ -36,7 +36,7 @@ LOOK_S = 10.0
 #: The same while there is no topic yet; and the wait after a failure.
 AGAIN_S = 1.0
 #: A member that was killed is missed after this time; its partitions then go to the others.
-SESSION_MS = 10_000
+SESSION_MS = 6_000
 
 Take = Callable[[Sequence[Word]], Awaitable[Mapping[int, ConsentError]]]
 
@@ -89,6 +89,7 @@ class Acknowledging:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 3,
         )
         try:
             async with asyncio.timeout(CONNECT_S):

@@ -11,6 +11,7 @@ from consent_service.embedded import PostgresServer
 from consent_service.storage.catalogue import put_site
 from consent_service.usecases.submissions import Caller
 from tests.databases import TestDatabase, copy_template, drop
+from tests.storage.planning import grow
 from tests.usecases.recording import PURPOSES, a_command, open_room, someone
 
 CONTROLLERS = ("ansettr", "coness")
@@ -20,6 +21,15 @@ CONTROLLERS = ("ansettr", "coness")
 async def filled(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
     database = await copy_template(postgres)
     await fill(database)
+    yield database
+    await drop(postgres, database)
+
+
+@pytest.fixture(scope="session")
+async def grown(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
+    """Some ten thousand rows in every table that grows, analysed; nothing in it is ever changed."""
+    database = await copy_template(postgres)
+    await grow(database)
     yield database
     await drop(postgres, database)
 

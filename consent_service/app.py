@@ -11,13 +11,14 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
+from consent_service.beside import beside, tell_if_failed, until_stopped
 from consent_service.domain.durations import parse_duration
 from consent_service.domain.errors import Overloaded, Unavailable
+from consent_service.events.acknowledging import Acknowledging
 from consent_service.events.feed import Feed, open_feed
 from consent_service.events.kafka import Kafka
 from consent_service.events.relay import Relay
@@ -34,7 +35,10 @@ from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.idempotency import sweep
 from consent_service.usecases.ledger import Ledger
+from consent_service.usecases.listening import read_listening
 from consent_service.usecases.permissions import Permissions
+from consent_service.usecases.propagation import Acknowledgements
+from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
@@ -131,6 +135,8 @@ async def open_services(
             ),
             subjects=Subjects(database, catalogue, keyring, wake=wake),
             records=Records(database, keyring),
+            acknowledgements=Acknowledgements(database, catalogue, metrics=metrics),
+            recipients=Recipients(database, catalogue),
             catalogue=catalogue,
             keys=keys,
             issuer=settings.token_issuer,
@@ -141,9 +147,10 @@ async def open_services(
             metrics=metrics,
         )
         async with (
-            _beside(_sweep(database, catalogue), name="sweep of kept answers"),
-            _beside(announcer.run(), name="announcements"),
+            beside(_sweep(database, catalogue), name="sweep of kept answers"),
+            beside(announcer.run(), name="announcements"),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
+            _hearing(settings, database, services.acknowledgements, metrics),
         ):
             try:
                 yield services
@@ -168,15 +175,18 @@ def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
-    """Work that goes on while the block runs; if it ends before by a fault, that is told."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_tell_if_failed)
-    try:
+async def _hearing(
+    settings: Settings, database: Database, acknowledgements: Acknowledgements, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Recipients are heard on Kafka while the block runs; not where the settings name none."""
+    if settings.kafka_bootstrap is None:
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+        return
+    acknowledging = Acknowledging(
+        settings.kafka_bootstrap, lambda: read_listening(database), acknowledgements.take_each, metrics
+    )
+    async with until_stopped(acknowledging.run, name="acknowledgements"):
+        yield
 
 
 async def _sweep(database: Database, catalogue: Catalogue) -> None:
@@ -276,25 +286,10 @@ async def open_sweeper(
             wake=wake,
         )
         async with (
-            _beside(announcer.run(), name="announcements"),
-            _until_stopped(sweeper.run, name="sweeper"),
+            beside(announcer.run(), name="announcements"),
+            until_stopped(sweeper.run, name="sweeper"),
         ):
             yield
-
-
-@asynccontextmanager
-async def _until_stopped(
-    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, name: str
-) -> AsyncIterator[None]:
-    """Work that goes on while the block runs, and then ends in its own order."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(work(stop), name=name)
-    task.add_done_callback(_tell_if_failed)
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait({task})
 
 
 def process_name() -> str:
@@ -328,8 +323,8 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
         )
         stop = asyncio.Event()
         running = asyncio.create_task(relay.run(stop), name="relay")
-        running.add_done_callback(_tell_if_failed)
-        async with _beside(
+        running.add_done_callback(tell_if_failed)
+        async with beside(
             hear_announcements(settings.relay_database_url, relay.wake), name="announcements heard"
         ):
             try:
@@ -337,8 +332,3 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
             finally:
                 stop.set()
                 await asyncio.wait({running})
-
-
-def _tell_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("%s ended by a fault", task.get_name(), exc_info=task.exception())

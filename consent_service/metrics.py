@@ -16,6 +16,7 @@ class Metrics:
         self._count_ledger()
         self._count_stream()
         self._count_feed()
+        self._count_propagation()
 
     def _count_requests(self) -> None:
         self.requests = Counter(
@@ -47,7 +48,7 @@ class Metrics:
         )
         self.swept = Counter(
             "consent_swept_total",
-            "What time has led to: records `expire` and `invalidate`, notices `renewal_due`.",
+            "What time has led to: records `expire` and `invalidate`, notices `renewal_due` and `recipient_late`.",
             ("kind",),
             registry=self.registry,
         )
@@ -95,5 +96,32 @@ class Metrics:
             "consent_feed_cut_off_total",
             "Streams of `/v1/changes` that were ended because the reader was too slow.",
             ("why",),
+            registry=self.registry,
+        )
+
+    def _count_propagation(self) -> None:
+        self.acknowledgements = Counter(
+            "consent_acknowledgements_total",
+            "Words of recipients that were kept, also those that repeat one.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.acknowledgements_refused = Counter(
+            "consent_acknowledgements_refused_total",
+            "Words of recipients that were not believed, or not understood.",
+            ("why",),
+            registry=self.registry,
+        )
+        self.propagation_seconds = Histogram(
+            "consent_propagation_seconds",
+            "Time from a record to the acknowledgement that settles it, in seconds.",
+            ("controller", "recipient"),
+            buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600),
+            registry=self.registry,
+        )
+        self.propagation_oldest_pending_seconds = Gauge(
+            "consent_propagation_oldest_pending_seconds",
+            "Age of the oldest record that a recipient has not acknowledged, in seconds; 0 where it owes nothing.",
+            ("controller", "recipient"),
             registry=self.registry,
         )

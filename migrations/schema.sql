@@ -16,6 +16,24 @@ begin
 end
 $$;
 
+CREATE TABLE public.acknowledgements (
+    controller text NOT NULL,
+    subject_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    recipient text NOT NULL,
+    outcome text NOT NULL,
+    due_at timestamp with time zone,
+    purpose text NOT NULL,
+    record_id uuid NOT NULL,
+    acknowledgement_id uuid,
+    at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT acknowledgements_due_at CHECK (((due_at IS NOT NULL) = (outcome = 'accepted'::text))),
+    CONSTRAINT acknowledgements_outcome CHECK ((outcome = ANY (ARRAY['stopped'::text, 'started'::text, 'failed'::text, 'not_held'::text, 'accepted'::text, 'erased'::text])))
+);
+
+ALTER TABLE ONLY public.acknowledgements FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.audit (
     audit_id uuid NOT NULL,
     controller text NOT NULL,
@@ -48,6 +66,27 @@ CREATE TABLE public.controllers (
 );
 
 ALTER TABLE ONLY public.controllers FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.duties (
+    controller text NOT NULL,
+    subject_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    recipient text NOT NULL,
+    purpose text NOT NULL,
+    record_id uuid NOT NULL,
+    allowed boolean NOT NULL,
+    owed_since timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    settled_at timestamp with time zone,
+    settled_by uuid,
+    outcome text,
+    acknowledged_at timestamp with time zone,
+    noticed_at timestamp with time zone,
+    CONSTRAINT duties_outcome CHECK ((outcome = ANY (ARRAY['stopped'::text, 'started'::text, 'not_held'::text, 'erased'::text]))),
+    CONSTRAINT duties_settled CHECK ((((settled_at IS NULL) = (outcome IS NULL)) AND ((settled_at IS NULL) = (settled_by IS NULL)) AND ((settled_at IS NULL) = (acknowledged_at IS NULL))))
+);
+
+ALTER TABLE ONLY public.duties FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.filled_topics (
     topic text NOT NULL,
@@ -266,7 +305,8 @@ CREATE TABLE public.states (
     until timestamp with time zone,
     effective_at timestamp with time zone NOT NULL,
     preferences jsonb,
-    preferences_record_id uuid
+    preferences_record_id uuid,
+    granted_versions integer[] DEFAULT '{}'::integer[] NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -281,7 +321,7 @@ CREATE TABLE public.stream_notices (
     purpose text,
     noticed_at timestamp with time zone NOT NULL,
     content jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT stream_notices_kind CHECK ((kind = ANY (ARRAY['renewal_due'::text, 'identifier_linked'::text, 'identifier_removed'::text])))
+    CONSTRAINT stream_notices_kind CHECK ((kind = ANY (ARRAY['renewal_due'::text, 'identifier_linked'::text, 'identifier_removed'::text, 'recipient_late'::text])))
 );
 
 ALTER TABLE ONLY public.stream_notices FORCE ROW LEVEL SECURITY;
@@ -354,6 +394,9 @@ CREATE TABLE public.sweeps (
 
 ALTER TABLE ONLY public.sweeps FORCE ROW LEVEL SECURITY;
 
+ALTER TABLE ONLY public.acknowledgements
+    ADD CONSTRAINT acknowledgements_once UNIQUE NULLS NOT DISTINCT (controller, subject_id, sequence, recipient, outcome, due_at);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (controller, audit_id);
 
@@ -362,6 +405,9 @@ ALTER TABLE ONLY public.choices
 
 ALTER TABLE ONLY public.controllers
     ADD CONSTRAINT controllers_pkey PRIMARY KEY (controller);
+
+ALTER TABLE ONLY public.duties
+    ADD CONSTRAINT duties_pkey PRIMARY KEY (controller, subject_id, sequence, recipient);
 
 ALTER TABLE ONLY public.filled_topics
     ADD CONSTRAINT filled_topics_pkey PRIMARY KEY (topic, shard_group);
@@ -435,7 +481,13 @@ ALTER TABLE ONLY public.sweeper_lease
 ALTER TABLE ONLY public.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (controller, purpose, version);
 
+CREATE INDEX acknowledgements_received ON public.acknowledgements USING btree (controller, recipient, received_at);
+
 CREATE INDEX audit_subject ON public.audit USING btree (controller, subject_id) WHERE (subject_id IS NOT NULL);
+
+CREATE INDEX duties_late ON public.duties USING btree (due_at, subject_id, sequence, recipient) WHERE ((settled_at IS NULL) AND (noticed_at IS NULL));
+
+CREATE INDEX duties_open ON public.duties USING btree (controller, recipient, owed_since, subject_id, sequence) INCLUDE (due_at) WHERE (settled_at IS NULL);
 
 CREATE INDEX idempotency_expires_at ON public.idempotency USING btree (expires_at);
 
@@ -446,6 +498,10 @@ CREATE INDEX records_record_id ON public.records USING btree (record_id);
 CREATE INDEX states_until ON public.states USING btree (until, subject_id, purpose) WHERE (until IS NOT NULL);
 
 CREATE INDEX stream_notices_number ON public.stream_notices USING btree (subject_id, number);
+
+CREATE TRIGGER acknowledgements_append_only BEFORE DELETE OR UPDATE ON public.acknowledgements FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER acknowledgements_no_truncate BEFORE TRUNCATE ON public.acknowledgements FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -478,17 +534,25 @@ ALTER TABLE ONLY public.purposes
 ALTER TABLE ONLY public.sites
     ADD CONSTRAINT sites_controller_fkey FOREIGN KEY (controller) REFERENCES public.controllers(controller);
 
+ALTER TABLE public.acknowledgements ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.choices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.controllers ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.duties ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY every_controller ON public.acknowledgements TO consent_owner, consent_relay, consent_auditor USING (true);
+
 CREATE POLICY every_controller ON public.audit TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.choices TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.controllers TO consent_owner, consent_relay, consent_auditor USING (true);
+
+CREATE POLICY every_controller ON public.duties TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.idempotency TO consent_owner, consent_relay, consent_auditor USING (true);
 
@@ -534,11 +598,15 @@ ALTER TABLE public.notices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY own_controllers ON public.acknowledgements TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
 CREATE POLICY own_controllers ON public.audit TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.choices TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.controllers TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY own_controllers ON public.duties TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.idempotency TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
@@ -605,6 +673,10 @@ GRANT USAGE ON SCHEMA public TO consent_auditor;
 
 REVOKE ALL ON FUNCTION public.controller_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_sweeper;
+GRANT ALL ON FUNCTION public.controller_names() TO consent_service;
+
+GRANT SELECT,INSERT ON TABLE public.acknowledgements TO consent_service;
+GRANT SELECT ON TABLE public.acknowledgements TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_sweeper;
@@ -617,6 +689,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.controllers TO consent_service;
 GRANT SELECT ON TABLE public.controllers TO consent_sweeper;
 GRANT SELECT ON TABLE public.controllers TO consent_relay;
 GRANT SELECT ON TABLE public.controllers TO consent_auditor;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.duties TO consent_service;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.duties TO consent_sweeper;
+GRANT SELECT ON TABLE public.duties TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.filled_topics TO consent_relay;
 GRANT SELECT ON TABLE public.filled_topics TO consent_auditor;
@@ -638,6 +714,7 @@ GRANT SELECT ON TABLE public.ledger_epoch TO consent_auditor;
 
 GRANT SELECT ON TABLE public.ledger_identity TO consent_relay;
 GRANT SELECT ON TABLE public.ledger_identity TO consent_auditor;
+GRANT SELECT ON TABLE public.ledger_identity TO consent_service;
 
 GRANT SELECT,INSERT ON TABLE public.notices TO consent_service;
 GRANT SELECT ON TABLE public.notices TO consent_sweeper;

@@ -36,6 +36,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--scope", type=_scope, action="extend", default=[], help="may be repeated; default: every scope"
     )
     parser.add_argument(
+        "--recipient", type=_recipient, help="the recipient that acknowledges with it; default: none"
+    )
+    parser.add_argument(
         "--ttl", type=_duration, default=TTL, help=f"ISO 8601 duration like PT1H; default: {TTL}"
     )
     parser.set_defaults(handler=run, needs_settings=True)
@@ -45,7 +48,15 @@ def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
     """Print the token on a line of its own."""
     assert settings is not None
     scopes = arguments.scope or tuple(SCOPES)
-    print(make_token(settings, arguments.controller, scopes=scopes, ttl=arguments.ttl))
+    print(
+        make_token(
+            settings,
+            arguments.controller,
+            scopes=scopes,
+            ttl=arguments.ttl,
+            recipient=arguments.recipient,
+        )
+    )
     return 0
 
 
@@ -56,6 +67,7 @@ def make_token(
     scopes: Iterable[str] = tuple(SCOPES),
     ttl: Duration | None = None,
     subject: str = SUBJECT,
+    recipient: str | None = None,
 ) -> str:
     """A JWT for the settings' issuer and audience. Raises SettingsError outside development mode or without a key."""
     if settings.mode != "development":
@@ -77,6 +89,8 @@ def make_token(
         "controller": controller,
         "scope": " ".join(scopes),
     }
+    if recipient is not None:
+        claims["recipient"] = recipient
     return jwt.encode(
         claims,
         jwt.PyJWK(key, algorithm="EdDSA").key,
@@ -127,6 +141,12 @@ def _base64url(value: bytes) -> str:
 def _controller(text: str) -> str:
     if not is_slug(text):
         raise argparse.ArgumentTypeError("a controller is named by lower-case letters, digits and hyphens")
+    return text
+
+
+def _recipient(text: str) -> str:
+    if not is_slug(text):
+        raise argparse.ArgumentTypeError("a recipient is named by lower-case letters, digits and hyphens")
     return text
 
 

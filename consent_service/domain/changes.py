@@ -13,6 +13,7 @@ from consent_service.domain.records import Preferences, SubjectFlags
 from consent_service.domain.values import Basis, Cause, Command, Reason, Status, format_time
 
 _RENEWALS = UUID("6f2e1b0c-8a54-5d39-9c1e-27d40b6f7a85")
+_LATENESS = UUID("b3a7c8d1-52f0-5e64-8f0b-91c27de4a063")
 
 
 class ConsentChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +127,26 @@ class IdentifierChanged(msgspec.Struct, frozen=True, kw_only=True):
     noticed_at: datetime
 
 
-Notice = RenewalDue | IdentifierChanged
+class RecipientLate(msgspec.Struct, frozen=True, kw_only=True):
+    """Notice that a recipient has not acted in time on a record that it owes an acknowledgement of (R34)."""
+
+    notice_id: UUID
+    controller: str
+    subject_id: UUID
+    purpose: str
+    record_id: UUID
+    recipient: str
+    owed_since: datetime
+    due_at: datetime
+    noticed_at: datetime
+
+
+def late_notice_id(record_id: UUID, recipient: str, due_at: datetime) -> UUID:
+    """The same for the same deadline missed, so that the notice is given once (RFC 9562, version 5)."""
+    return uuid5(_LATENESS, f"{record_id}/{recipient}/{format_time(due_at)}")
+
+
+Notice = RenewalDue | IdentifierChanged | RecipientLate
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,9 @@ import msgspec
 from consent_service.domain.durations import Duration, parse_duration
 from consent_service.domain.values import Basis
 
+#: Within which a recipient has to act where nothing else is said.
+DEADLINE = parse_duration("PT1H")
+
 
 class BasesKind(StrEnum):
     """What the legal bases of a version amount to (CORE 1); `other` is split by whether interests are among them."""
@@ -168,6 +171,14 @@ class PurposeVersion(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def confirm_within(self) -> Duration:
         return parse_duration(self.content.confirm_within)
+
+    @cached_property
+    def deadlines(self) -> dict[str, Duration]:
+        """Within which time each recipient has to act on a change."""
+        return {
+            one.slug: parse_duration(one.deadline) if one.deadline else DEADLINE
+            for one in self.content.recipients
+        }
 
 
 class Purpose(msgspec.Struct, frozen=True):

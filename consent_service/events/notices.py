@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from google.protobuf.message import DecodeError
 
-from consent_service.domain.changes import IdentifierChanged, Notice, RenewalDue
+from consent_service.domain.changes import IdentifierChanged, Notice, RecipientLate, RenewalDue
 from consent_service.domain.partitions import subject_hash
 from consent_service.domain.values import format_time
 from consent_service.events.messages import (
@@ -27,12 +28,15 @@ from consent_service.events.topics import notices_topic
 RENEWAL_DUE = "consent.renewal_due.v1"
 IDENTIFIER_LINKED = "consent.identifier_linked.v1"
 IDENTIFIER_REMOVED = "consent.identifier_removed.v1"
+RECIPIENT_LATE = "consent.recipient_late.v1"
 
 
 def encode_notice(notice: Notice, topic_prefix: str) -> Message:
     """The message of a notice: the same notice gives the same bytes."""
     if isinstance(notice, RenewalDue):
         event_type, value = RENEWAL_DUE, _renewal(notice)
+    elif isinstance(notice, RecipientLate):
+        event_type, value = RECIPIENT_LATE, _late(notice)
     else:
         event_type = IDENTIFIER_LINKED if notice.linked else IDENTIFIER_REMOVED
         value = _identifier(notice)
@@ -52,7 +56,7 @@ def encode_notice(notice: Notice, topic_prefix: str) -> Message:
 def _about(notice: Notice) -> str:
     """The header `ce_subject`."""
     subject = str(notice.subject_id)
-    return f"{subject}/{notice.purpose}" if isinstance(notice, RenewalDue) else subject
+    return subject if isinstance(notice, IdentifierChanged) else f"{subject}/{notice.purpose}"
 
 
 def read_notice(record: KafkaRecord) -> Notice:
@@ -62,10 +66,10 @@ def read_notice(record: KafkaRecord) -> Notice:
     """
     headers = headers_of(record)
     event_type = headers.get("ce_type", "")
-    if event_type not in (RENEWAL_DUE, IDENTIFIER_LINKED, IDENTIFIER_REMOVED):
+    read = _READERS.get(event_type)
+    if read is None:
         raise NotUnderstood("header ce_type names no notice")
     check_envelope(headers, event_type)
-    read = _read_renewal if event_type == RENEWAL_DUE else _read_identifier
     try:
         notice = read(record.value or b"")
     except (DecodeError, ValueError) as error:
@@ -108,6 +112,30 @@ def _read_identifier(value: bytes) -> Notice:
     )
 
 
+def _read_late(value: bytes) -> Notice:
+    message = pb.RecipientLate()
+    message.ParseFromString(value)
+    return RecipientLate(
+        notice_id=UUID(message.notice_id),
+        controller=message.controller,
+        subject_id=UUID(message.subject_id),
+        purpose=message.purpose,
+        record_id=UUID(message.record_id),
+        recipient=message.recipient,
+        owed_since=from_stamp(message.owed_since),
+        due_at=from_stamp(message.due_at),
+        noticed_at=from_stamp(message.noticed_at),
+    )
+
+
+_READERS: dict[str, Callable[[bytes], Notice]] = {
+    RENEWAL_DUE: _read_renewal,
+    IDENTIFIER_LINKED: _read_identifier,
+    IDENTIFIER_REMOVED: _read_identifier,
+    RECIPIENT_LATE: _read_late,
+}
+
+
 def _renewal(notice: RenewalDue) -> bytes:
     message = pb.RenewalDue(
         notice_id=str(notice.notice_id),
@@ -129,6 +157,21 @@ def _identifier(notice: IdentifierChanged) -> bytes:
         identifier_id=str(notice.identifier_id),
         type=notice.type,
         linked=notice.linked,
+        noticed_at=to_stamp(notice.noticed_at),
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def _late(notice: RecipientLate) -> bytes:
+    message = pb.RecipientLate(
+        notice_id=str(notice.notice_id),
+        controller=notice.controller,
+        subject_id=str(notice.subject_id),
+        purpose=notice.purpose,
+        record_id=str(notice.record_id),
+        recipient=notice.recipient,
+        owed_since=to_stamp(notice.owed_since),
+        due_at=to_stamp(notice.due_at),
         noticed_at=to_stamp(notice.noticed_at),
     )
     return message.SerializeToString(deterministic=True)

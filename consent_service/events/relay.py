@@ -24,7 +24,7 @@ from consent_service.events.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed
 from consent_service.events.lane import Lane, Told
 from consent_service.events.making import TopicMaker
 from consent_service.events.telling import Telling
-from consent_service.events.topics import topics_of
+from consent_service.events.topics import recipients_topics, topics_of
 from consent_service.events.trouble import Trouble
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
@@ -252,7 +252,9 @@ class Relay:
             return
         self._backlog = await read_backlog(connection, SHARD_GROUPS)
         prefixes = sorted(set((await read_prefixes(connection)).values()))
-        self._wanted = tuple(topic for prefix in prefixes for topic in topics_of(prefix))
+        self._wanted = tuple(
+            topic for prefix in prefixes for topic in (*topics_of(prefix), *recipients_topics(prefix))
+        )
         self._metrics.outbox_rows.set(self._backlog.rows)
         self._metrics.outbox_oldest_seconds.set(self._backlog.oldest_age.total_seconds())
         self._metrics.held_back.set(len(self._telling.held_back))

@@ -22,12 +22,16 @@ PARTITIONS: Mapping[str, int] = {
     "state": CHANGES_PARTITIONS,
     "purposes": 1,
     "notices": CHANGES_PARTITIONS,
+    "acks": CHANGES_PARTITIONS,
+    "dead": CHANGES_PARTITIONS,
 }
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "changes": _KEPT_A_MONTH,
     "state": _COMPACTED,
     "purposes": _COMPACTED,
     "notices": _KEPT_A_MONTH,
+    "acks": _KEPT_A_MONTH,
+    "dead": _KEPT_A_MONTH,
 }
 
 
@@ -47,6 +51,19 @@ def notices_topic(prefix: str) -> str:
     return prefix + ".notices.v1"
 
 
+def acks_topic(prefix: str) -> str:
+    return prefix + ".acks.v1"
+
+
+def dead_topic(prefix: str) -> str:
+    return prefix + ".dead.v1"
+
+
+def recipients_topics(prefix: str) -> tuple[str, ...]:
+    """All that recipients write under this prefix, and the service does not."""
+    return acks_topic(prefix), dead_topic(prefix)
+
+
 def topics_of(prefix: str) -> tuple[str, ...]:
     """All that the service writes under this prefix."""
     return changes_topic(prefix), state_topic(prefix), purposes_topic(prefix), notices_topic(prefix)
@@ -58,6 +75,6 @@ def prefix_of(topic: str) -> str:
 
 
 def kind_of(topic: str) -> str:
-    """`changes`, `state`, `purposes` or `notices`; for a topic named by a caller, `changes`."""
+    """`changes`, `state`, `purposes`, `notices`, `acks` or `dead`; for a topic named by a caller, `changes`."""
     kind = topic.removesuffix(".v1").rpartition(".")[2]
     return kind if kind in PARTITIONS else "changes"

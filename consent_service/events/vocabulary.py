@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from consent_service.domain.propagation import AckOutcome
 from consent_service.domain.purposes import Change, Confirmation
 from consent_service.domain.values import Basis, Cause, Command, Reason, Status
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
@@ -38,3 +39,4 @@ CAUSES = Vocabulary(Cause, "CAUSE", pb.Cause)
 BASES = Vocabulary(Basis, "BASIS", pb.Basis)
 VERSION_CHANGES = Vocabulary(Change, "VERSION_CHANGE", pb.VersionChange)
 CONFIRMATIONS = Vocabulary(Confirmation, "CONFIRMATION", pb.Confirmation)
+OUTCOMES = Vocabulary(AckOutcome, "OUTCOME", pb.Outcome)

@@ -148,7 +148,7 @@ def _why(error: Exception) -> str:
 
 def _principal(claims: dict[str, Any]) -> Principal:
     controller, subject, scope, expires_at = (claims[name] for name in ("controller", "sub", "scope", "exp"))
-    purposes = claims.get("purposes")
+    purposes, recipient = claims.get("purposes"), claims.get("recipient")
     if not isinstance(controller, str) or not is_slug(controller):
         raise TokenRefused("The claim `controller` names one controller.")
     if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
@@ -159,6 +159,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
         isinstance(purposes, list) and all(isinstance(one, str) for one in purposes)
     ):
         raise TokenRefused("The claim `purposes` is a list of names.")
+    if recipient is not None and not (isinstance(recipient, str) and is_slug(recipient)):
+        raise TokenRefused("The claim `recipient` names one recipient.")
     # The library also takes a number in quotes.
     if not isinstance(expires_at, int | float) or expires_at > _LATEST:
         raise TokenRefused("The claim `exp` is no time.")
@@ -167,6 +169,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
             controller=controller,
             subject=subject,
             purposes=None if purposes is None else frozenset(purposes),
+            recipient=recipient,
         ),
         scopes=frozenset(scope.split()),
         expires_at=float(expires_at),

@@ -90,8 +90,8 @@ def _read_path(parameters: Mapping[str, str], operation: Operation) -> dict[str,
         elif name in operation.path_enums and text not in operation.path_enums[name]:
             known = ", ".join(operation.path_enums[name])
             raise NotFound(f"There is no such {name}; there are: {known}.")
-        elif name == "purpose" and not is_slug(text):
-            raise NotFound("The controller has no such purpose.")
+        elif name in ("purpose", "recipient") and not is_slug(text):
+            raise NotFound(f"The controller has no such {name}.")
     return ids
 
 

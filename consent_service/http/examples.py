@@ -105,6 +105,71 @@ SUBJECT_STATE: dict[str, Any] = {
     ],
 }
 
+RECIPIENT = "matomo"
+ACKNOWLEDGEMENT_ID = "0198c5a2-7f10-7b5d-8c22-6e4f3a2b1c0d"
+ACKNOWLEDGEMENTS: dict[str, Any] = {
+    "recipient": RECIPIENT,
+    "records": [{"record_id": RECORD_ID, "outcome": "started", "at": "2026-03-02T09:15:02Z"}],
+}
+SETTLED: dict[str, Any] = {"settled": 1}
+PROPAGATION: dict[str, Any] = {
+    "record_id": RECORD_ID,
+    "purpose": PURPOSE,
+    "sequence": 1,
+    "allowed": True,
+    "recipients": [
+        {
+            "recipient": RECIPIENT,
+            "owed_since": "2026-03-02T09:15:00.123456Z",
+            "due_at": "2026-03-02T10:15:00.123456Z",
+            "settled_at": "2026-03-02T09:15:02.310000Z",
+            "settled_by": RECORD_ID,
+            "outcome": "started",
+            "acknowledged_at": "2026-03-02T09:15:02Z",
+            "late_s": 0.0,
+            "acknowledgements": [
+                {
+                    "recipient": RECIPIENT,
+                    "outcome": "started",
+                    "at": "2026-03-02T09:15:02Z",
+                    "received_at": "2026-03-02T09:15:02.310000Z",
+                    "due_at": None,
+                    "acknowledgement_id": ACKNOWLEDGEMENT_ID,
+                }
+            ],
+        }
+    ],
+}
+
+RECIPIENTS: dict[str, Any] = {
+    "items": [
+        {
+            "recipient": RECIPIENT,
+            "pending": 2,
+            "late": 1,
+            "late_s": 418.2,
+            "oldest_owed_since": "2026-03-02T09:15:00.123456Z",
+            "latest_acknowledgement_at": "2026-03-02T09:02:11.310000Z",
+        }
+    ],
+    "next": None,
+}
+PENDING: dict[str, Any] = {
+    "items": [
+        {
+            "record_id": RECORD_ID,
+            "subject_id": SUBJECT_ID,
+            "purpose": PURPOSE,
+            "sequence": 1,
+            "allowed": True,
+            "owed_since": "2026-03-02T09:15:00.123456Z",
+            "due_at": "2026-03-02T10:15:00.123456Z",
+            "late_s": 0.0,
+        }
+    ],
+    "next": None,
+}
+
 PURPOSE_INPUT: dict[str, Any] = {
     "change": "material",
     "legal_bases": ["consent"],

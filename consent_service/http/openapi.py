@@ -14,7 +14,7 @@ from consent_service import __version__
 from consent_service.domain import errors
 from consent_service.domain.errors import ConsentError
 from consent_service.domain.values import SLUG
-from consent_service.http.examples import PURPOSE
+from consent_service.http.examples import PURPOSE, RECIPIENT
 from consent_service.http.operation import Answer, Operation, Parameter
 from consent_service.http.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, Problem, problem_type
 from consent_service.http.scopes import SCOPES
@@ -27,6 +27,7 @@ _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "record_id": _UUID,
     "identifier_id": _UUID,
     "purpose": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [PURPOSE]},
+    "recipient": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [RECIPIENT]},
     "version": {"type": "integer", "minimum": 1},
 }
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -54,9 +55,9 @@ _DESCRIPTION = """\
 What each person has agreed to, per purpose, under which text, since when.
 
 Unknown fields are refused. Times are RFC 3339, ids are UUIDs. Errors are problem documents (RFC 9457): `type` is
-stable and is the address of a page that explains it. Every changing `POST` takes an `Idempotency-Key`. Lists take
-`limit` and `after`, and answer `{items, next}`. Every answer has an `X-Request-Id`; a W3C `traceparent` goes
-through to the event.
+stable and is the address of a page that explains it. Every changing `POST` takes an `Idempotency-Key`, but for
+acknowledgements, which change nothing when they come again. Lists take `limit` and `after`, and answer
+`{items, next}`. Every answer has an `X-Request-Id`; a W3C `traceparent` goes through to the event.
 """
 
 

@@ -42,6 +42,17 @@ class ScopeMissing(InsufficientScope):
         self.headers = {"www-authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'}
 
 
+class RecipientMissing(InsufficientScope):
+    """The token does not speak for the recipient in whose name the words are (R34)."""
+
+    def __init__(self, recipient: str) -> None:
+        super().__init__(
+            f"The token does not speak for {recipient}: ask the issuer for one whose claim `recipient` is {recipient} "
+            f"(in development: consent-service token --recipient {recipient})."
+        )
+        self.headers = {"www-authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}
+
+
 class OtherMethods(MethodNotAllowed):
     def __init__(self, methods: Iterable[str]) -> None:
         allowed = ", ".join(sorted(methods))

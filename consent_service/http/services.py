@@ -14,6 +14,8 @@ from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
+from consent_service.usecases.propagation import Acknowledgements
+from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
@@ -62,6 +64,8 @@ class Services:
     permissions: Permissions
     subjects: Subjects
     records: Records
+    acknowledgements: Acknowledgements
+    recipients: Recipients
     catalogue: Catalogue
     keys: Keys
     issuer: str

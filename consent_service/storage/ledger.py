@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.propagation import Granted
 from consent_service.domain.records import Record, State
 from consent_service.storage.database import Connection
 from consent_service.storage.idempotency import Remembered
@@ -21,6 +22,7 @@ class StatePut(msgspec.Struct, frozen=True):
     purpose: str
     sequence: int
     state: State
+    granted: Granted
 
 
 class Append(Record, frozen=True, kw_only=True):
@@ -96,17 +98,17 @@ _APPEND = """
     ), stated as (
         insert into states (
             controller, subject_id, purpose, status, command, version, record_id, sequence, since, until,
-            effective_at, preferences, preferences_record_id)
+            effective_at, preferences, preferences_record_id, granted_versions)
         select controller, subject_id, purpose, status, command, version, record_id, sequence, since, until,
-               latest_at, preferences, preferences_record_id
+               latest_at, preferences, preferences_record_id, granted_versions::int[]
         from rows from (
             json_to_recordset($4::json) as (
                 status text, command text, version int, record_id uuid, since timestamptz, until timestamptz,
                 latest_at timestamptz, preferences jsonb, preferences_record_id uuid),
-            unnest($5::text[]), unnest($6::uuid[]), unnest($7::text[]), unnest($8::bigint[]))
+            unnest($5::text[]), unnest($6::uuid[]), unnest($7::text[]), unnest($8::bigint[]), unnest($9::text[]))
             as put (
                 status, command, version, record_id, since, until, latest_at, preferences, preferences_record_id,
-                controller, subject_id, purpose, sequence)
+                controller, subject_id, purpose, sequence, granted_versions)
         on conflict (controller, subject_id, purpose) do update
         set status = excluded.status,
             command = excluded.command,
@@ -117,7 +119,8 @@ _APPEND = """
             until = excluded.until,
             effective_at = excluded.effective_at,
             preferences = excluded.preferences,
-            preferences_record_id = excluded.preferences_record_id
+            preferences_record_id = excluded.preferences_record_id,
+            granted_versions = excluded.granted_versions
     ), staged as (
         insert into outbox (kind, controller, subject_id, sequence, shard, traceparent)
         select 'record', controller, subject_id, sequence, shard, traceparent
@@ -159,6 +162,8 @@ async def append(
         [put.subject_id for put in puts],
         [put.purpose for put in puts],
         [put.sequence for put in puts],
+        # An array of arrays of different lengths has no form of its own.
+        ["{" + ",".join(map(str, put.granted)) + "}" for put in puts],
     )
     return bool(kept == len(answers))
 

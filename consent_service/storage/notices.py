@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from consent_service.domain.changes import IdentifierChanged, Notice, RenewalDue
+from consent_service.domain.changes import IdentifierChanged, Notice, RecipientLate, RenewalDue
 from consent_service.storage.database import Connection
 
 
@@ -18,6 +18,7 @@ class NoticeKind(StrEnum):
     RENEWAL_DUE = "renewal_due"
     IDENTIFIER_LINKED = "identifier_linked"
     IDENTIFIER_REMOVED = "identifier_removed"
+    RECIPIENT_LATE = "recipient_late"
 
 
 class NewNotice(msgspec.Struct, frozen=True):
@@ -35,6 +36,13 @@ class _Renewal(msgspec.Struct):
 class _Identifier(msgspec.Struct):
     identifier_id: UUID
     type: str
+
+
+class _Late(msgspec.Struct):
+    record_id: UUID
+    recipient: str
+    owed_since: datetime
+    due_at: datetime
 
 
 # In one order, so that two that give the same notices wait for each other instead of meeting in a deadlock.
@@ -88,7 +96,7 @@ async def give_notices(connection: Connection, given: Sequence[NewNotice]) -> in
         [one.subject_id for one in notices],
         [one.shard for one in given],
         [_kind(one) for one in notices],
-        [one.purpose if isinstance(one, RenewalDue) else None for one in notices],
+        [None if isinstance(one, IdentifierChanged) else one.purpose for one in notices],
         [one.noticed_at for one in notices],
         [_content(one) for one in notices],
     )
@@ -119,6 +127,19 @@ def notice_from(row: Any) -> Notice:
             until=renewal.until,
             noticed_at=row["noticed_at"],
         )
+    if kind is NoticeKind.RECIPIENT_LATE:
+        late = msgspec.json.decode(row["content"], type=_Late)
+        return RecipientLate(
+            notice_id=row["notice_id"],
+            controller=row["controller"],
+            subject_id=row["subject_id"],
+            purpose=row["purpose"],
+            record_id=late.record_id,
+            recipient=late.recipient,
+            owed_since=late.owed_since,
+            due_at=late.due_at,
+            noticed_at=row["noticed_at"],
+        )
     identifier = msgspec.json.decode(row["content"], type=_Identifier)
     return IdentifierChanged(
         notice_id=row["notice_id"],
@@ -134,10 +155,14 @@ def notice_from(row: Any) -> Notice:
 def _kind(notice: Notice) -> NoticeKind:
     if isinstance(notice, RenewalDue):
         return NoticeKind.RENEWAL_DUE
+    if isinstance(notice, RecipientLate):
+        return NoticeKind.RECIPIENT_LATE
     return NoticeKind.IDENTIFIER_LINKED if notice.linked else NoticeKind.IDENTIFIER_REMOVED
 
 
-def _content(notice: Notice) -> _Renewal | _Identifier:
+def _content(notice: Notice) -> _Renewal | _Identifier | _Late:
     if isinstance(notice, RenewalDue):
         return _Renewal(notice.version, notice.until)
+    if isinstance(notice, RecipientLate):
+        return _Late(notice.record_id, notice.recipient, notice.owed_since, notice.due_at)
     return _Identifier(notice.identifier_id, notice.type)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.propagation import Granted
 from consent_service.domain.records import Preferences, State, SubjectFlags
 from consent_service.domain.values import Command, Status
 from consent_service.storage.database import Connection
@@ -25,9 +26,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 # With the catalogue's revision, so that states and the versions that they name are of one snapshot.
 _READ_PAIRS = """
-    select pairs.controller, controllers.revision, pairs.subject_id, pairs.purpose, states.status, states.command,
-           states.version, states.record_id, states.since, states.until, states.effective_at, states.preferences,
-           states.preferences_record_id
+    select pairs.controller, controllers.revision, pairs.subject_id, pairs.purpose, states.granted_versions,
+           states.status, states.command, states.version, states.record_id, states.since, states.until,
+           states.effective_at, states.preferences, states.preferences_record_id
     from unnest($1::text[], $2::uuid[], $3::text[]) as pairs (controller, subject_id, purpose)
     join controllers
         on controllers.controller = pairs.controller
@@ -93,18 +94,19 @@ def state_from(row: Sequence[Any]) -> State:
 
 async def read_states(
     connection: Connection, pairs: Sequence[tuple[str, UUID, str]]
-) -> tuple[dict[UUID, dict[str, State]], dict[str, int]]:
-    """The states of these (controller, subject, purpose) that have one, by subject and purpose.
+) -> tuple[dict[UUID, dict[str, tuple[State, Granted]]], dict[str, int]]:
+    """The states of these (controller, subject, purpose) that have one, by subject and purpose, with the
+    versions granted.
 
     And how often each of the controllers' catalogues has changed, at the same moment.
     """
     rows = await connection.fetch(
         _READ_PAIRS, [one[0] for one in pairs], [one[1] for one in pairs], [one[2] for one in pairs]
     )
-    states: dict[UUID, dict[str, State]] = {}
+    states: dict[UUID, dict[str, tuple[State, Granted]]] = {}
     for row in rows:
         if row[4] is not None:
-            states.setdefault(row[2], {})[row[3]] = state_from(row[4:])
+            states.setdefault(row[2], {})[row[3]] = state_from(row[5:]), tuple(row[4])
     return states, {row[0]: row[1] for row in rows}
 
 

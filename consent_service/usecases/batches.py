@@ -18,6 +18,7 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.identifiers import Identifier, lookup_hash
 from consent_service.domain.partitions import shard_of, subject_hash
+from consent_service.domain.propagation import Granted
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Fact, State
 from consent_service.domain.refusals import refuse_erased
@@ -26,6 +27,7 @@ from consent_service.storage.idempotency import Remembered
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import Append, StatePut
 from consent_service.storage.notices import NewNotice
+from consent_service.storage.propagation import NewDuty
 from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
@@ -47,7 +49,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
     now: datetime
     subjects: Mapping[UUID, SubjectRow]
-    states: Mapping[UUID, Mapping[str, State]]
+    states: Mapping[UUID, Mapping[str, tuple[State, Granted]]]
     facts: Mapping[UUID, Mapping[str, list[Fact]]]
     hashes: Mapping[bytes, Link]
     purposes: Mapping[str, Mapping[str, Purpose]]
@@ -65,6 +67,7 @@ class Batch:
         self._hashes = dict(loaded.hashes)
         self._answers = dict(loaded.answers)
         self.written: list[Append] = []
+        self.owed: list[NewDuty] = []
         self.kept: list[Remembered] = []
         self.new_subjects: list[NewSubject] = []
         self.new_identifiers: list[NewIdentifier] = []
@@ -119,6 +122,7 @@ class Batch:
         if not is_alone:
             person.take_over(drafted)
         self.written += draft.written
+        self.owed += draft.owed
         return Answer(
             subject_id=person.subject_id,
             created=found is None,
@@ -186,16 +190,19 @@ class Batch:
         if row.sealed_key is not None and row.key_id is not None:
             key = self._keyring.open(row.key_id, row.sealed_key, key_place(row.subject_id))
         facts = self._loaded.facts.get(row.subject_id)
+        states = self._loaded.states.get(row.subject_id, {})
         return Person(
             controller=row.controller,
             subject_id=row.subject_id,
             shard=row.shard,
+            created_at=row.created_at,
             key=key,
             last_sequence=row.last_sequence,
             last_hash=row.last_hash,
             last_recorded_at=row.last_recorded_at,
             flags=row.flags,
-            states=dict(self._loaded.states.get(row.subject_id, {})),
+            states={purpose: state for purpose, (state, _) in states.items()},
+            granted={purpose: granted for purpose, (_, granted) in states.items()},
             facts=None if facts is None else dict(facts),
         )
 
@@ -205,6 +212,7 @@ class Batch:
             controller=controller,
             subject_id=subject_id,
             shard=shard_of(subject_hash(subject_id)),
+            created_at=self._loaded.now,
             key=self._keyring.new_subject_key(),
             facts={},
         )

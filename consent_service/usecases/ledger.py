@@ -21,6 +21,7 @@ from consent_service.storage.database import LOCKED, RETRYABLE, TIMED_OUT, Conne
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import append
 from consent_service.storage.notices import give_notices
+from consent_service.storage.propagation import insert_duties
 from consent_service.storage.subjects import (
     insert_identifiers,
     insert_subjects,
@@ -285,6 +286,8 @@ class Ledger:
             kept = await append(connection, batch.written, batch.state_puts, batch.kept, now=now)
             if not kept:
                 raise _Overtaken
+        if batch.owed:
+            await insert_duties(connection, batch.owed)
 
 
 def _rows(submission: Submission) -> int:

@@ -17,11 +17,13 @@ from consent_service.domain.errors import (
     SeveralRefusals,
     UnknownReference,
 )
+from consent_service.domain.propagation import Granted, granted_first, propagate
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Claim, Fact, Record, State, SubjectFlags, Verdict
 from consent_service.domain.values import Cause, Channel, Command
 from consent_service.storage.keyring import seal_details
 from consent_service.storage.ledger import Append, StatePut
+from consent_service.storage.propagation import NewDuty
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.submissions import CommandInput, Result, Submission
 
@@ -42,12 +44,15 @@ class Person(msgspec.Struct):
     controller: str
     subject_id: UUID
     shard: int
+    created_at: datetime
     key: bytes | None
     last_sequence: int = 0
     last_hash: bytes | None = None
     last_recorded_at: datetime | None = None
     flags: SubjectFlags = SubjectFlags()
     states: dict[str, State] = {}
+    granted: dict[str, Granted] = {}
+    """The versions granted, for each purpose that has a state."""
     facts: dict[str, list[Fact]] | None = None
     """The whole history by purpose; read only where a fact may be late."""
     touched: dict[str, int] = {}
@@ -59,20 +64,36 @@ class Person(msgspec.Struct):
         return msgspec.structs.replace(
             self,
             states=dict(self.states),
+            granted=dict(self.granted),
             facts=None if facts is None else {purpose: list(told) for purpose, told in facts.items()},
             touched=dict(self.touched),
         )
 
     def take_over(self, changed: Person) -> None:
         """Become what the copy has become."""
-        for name in ("last_sequence", "last_hash", "last_recorded_at", "states", "facts", "touched"):
+        for name in (
+            "last_sequence",
+            "last_hash",
+            "last_recorded_at",
+            "states",
+            "granted",
+            "facts",
+            "touched",
+        ):
             setattr(self, name, getattr(changed, name))
 
     @property
     def state_puts(self) -> list[StatePut]:
         """What stands now where the batch changed it."""
         return [
-            StatePut(self.controller, self.subject_id, purpose, sequence, self.states[purpose])
+            StatePut(
+                self.controller,
+                self.subject_id,
+                purpose,
+                sequence,
+                self.states[purpose],
+                self.granted[purpose],
+            )
             for purpose, sequence in self.touched.items()
         ]
 
@@ -85,6 +106,7 @@ class Draft:
         self._purposes = purposes
         self._now = now
         self.written: list[Append] = []
+        self.owed: list[NewDuty] = []
 
     def take(self, submission: Submission) -> tuple[Result, ...]:
         """Decide every command in order. Raises the refusal, or all of a decision's together (CORE 10)."""
@@ -149,9 +171,19 @@ class Draft:
         person.last_recorded_at = record.recorded_at
         person.states[purpose.slug] = verdict.state
         person.touched[purpose.slug] = record.sequence
+        self._propagate(record, purpose)
         if person.facts is not None:
             person.facts.setdefault(purpose.slug, []).append(_fact(record))
         return record
+
+    def _propagate(self, record: Record, purpose: Purpose) -> None:
+        """Who owes an acknowledgement of the record, by what stood before it (R34)."""
+        person = self._person
+        before = person.granted.get(purpose.slug)
+        if before is None:
+            before = granted_first(purpose, person.created_at, record.recorded_at)
+        person.granted[purpose.slug], duties = propagate(before, record, purpose)
+        self.owed += [NewDuty(record, duty) for duty in duties]
 
 
 def cause_of(command: CommandInput) -> Cause | None:

@@ -14,14 +14,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from uuid import UUID
-
-import msgspec
 
 from consent_service.domain.durations import Duration
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.domain.purposes import Purpose
-from consent_service.domain.values import Channel, Command
+from consent_service.domain.values import Command
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Database
 from consent_service.storage.keyring import Keyring
@@ -43,21 +40,18 @@ from consent_service.storage.sweeping import (
 )
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
+from consent_service.usecases.closings import Closed, closing
+from consent_service.usecases.lateness import Lateness
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.pacing import Pace, running_seconds
 from consent_service.usecases.renewals import Catalogues, Renewals
 from consent_service.usecases.submissions import (
     Answer,
-    Caller,
-    CommandInput,
-    SubjectReference,
     Submission,
 )
 
 _log = logging.getLogger(__name__)
 
-#: The actor of the service's own records (CORE 14).
-ACTOR = "service"
 #: How many pairs one transaction closes: some ten milliseconds, for which their persons' commands wait at most.
 PAGE_ROWS = 100
 #: How many states a walk looks at in one statement, and how many of those count as one row of the pace.
@@ -83,13 +77,6 @@ class SweepKey(NamedTuple):
     controller: str
     purpose: str
     version: int
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """What came of a page: records by command, and how many persons were passed over."""
-
-    told: Counter[Command]
-    left: int
 
 
 class Sweeper:
@@ -131,6 +118,8 @@ class Sweeper:
             now=now,
         )
         self._renewals = Renewals(database, renewal_notice, now=now, seconds=seconds)
+        self._lateness = Lateness(database, self._metrics, now=now)
+        self._notices = {"renewal_due": self._renewals.page, "recipient_late": self._lateness.page}
         self._after = BEGINNING
         self._finished: set[SweepKey] = set()
         self._last_key: SweepKey | None = None
@@ -174,6 +163,7 @@ class Sweeper:
                 held = await take_sweeper_lease(connection, self._holder, LEASE_S)
             if not held:
                 self._metrics.sweep_pending.clear()
+                self._metrics.propagation_oldest_pending_seconds.clear()
             elif not self._is_our_turn:
                 _log.info("it is this sweeper's turn")
             self._is_our_turn = held
@@ -183,7 +173,7 @@ class Sweeper:
         return 0.0 if await self.round() else IDLE_S
 
     async def round(self) -> int:
-        """A page of each kind: three waits for the pace at most. Returns how many rows were looked at, 0 where there is
+        """A page of each kind: four waits for the pace at most. Returns how many rows were looked at, 0 where there is
         nothing to do for now.
         """
         catalogues = await self._read_catalogues()
@@ -191,14 +181,16 @@ class Sweeper:
             return 0
         looked_at = await self._close_ended(catalogues)
         looked_at += await self._sweep_next(catalogues)
-        await self._pace.wait()
-        renewals = await self._renewals.page(catalogues, self._page_rows)
-        self._pace.spend(renewals.told + renewals.rows / LOOKED_AT_A_ROW)
-        if renewals.told:
-            self._metrics.swept.labels("renewal_due").inc(renewals.told)
-            self._wake()
+        for kind, next_page in self._notices.items():
+            await self._pace.wait()
+            page = await next_page(catalogues, self._page_rows)
+            self._pace.spend(page.told + page.rows / LOOKED_AT_A_ROW)
+            looked_at += page.rows
+            if page.told:
+                self._metrics.swept.labels(kind).inc(page.told)
+                self._wake()
         await self._tell_progress(catalogues)
-        return looked_at + renewals.rows
+        return looked_at
 
     async def _read_catalogues(self) -> Catalogues:
         async with self._database.session() as connection:
@@ -219,7 +211,7 @@ class Sweeper:
         if page:
             await self._close(
                 [
-                    _closing(controller, place.subject_id, place.purpose, Command.EXPIRE, place.until)
+                    closing(controller, place.subject_id, place.purpose, Command.EXPIRE, place.until)
                     for controller, place in page
                 ]
             )
@@ -265,7 +257,7 @@ class Sweeper:
         if looked_at:
             at = purpose.versions[key.version - 1].effective_from
             closed = await self._close(
-                [_closing(key.controller, one, key.purpose, Command.INVALIDATE, at) for one in page]
+                [closing(key.controller, one, key.purpose, Command.INVALIDATE, at) for one in page]
             )
             self._pace.spend(len(looked_at) / LOOKED_AT_A_ROW)
             left += closed.left
@@ -326,6 +318,7 @@ class Sweeper:
         if self._seconds() < self._progress_at:
             return
         self._progress_at = self._seconds() + PROGRESS_EVERY_S
+        await self._lateness.measure(catalogues)
         async with self._database.transaction(catalogues, read_only=True) as connection:
             ended = await count_ended(connection, self._now())
         overtaken = 0
@@ -342,9 +335,3 @@ class Sweeper:
         if ended or self._swept > self._told_swept:
             _log.info("swept", extra={"count": self._swept, "remaining": ended + overtaken})
             self._told_swept = self._swept
-
-
-def _closing(controller: str, subject_id: UUID, purpose: str, command: Command, at: datetime) -> Submission:
-    """What seems to have ended then; the ledger decides anew."""
-    said = CommandInput(purpose=purpose, command=command, channel=Channel.SYSTEM, occurred_at=at)
-    return Submission(Caller(controller, ACTOR), SubjectReference(subject_id), (said,))

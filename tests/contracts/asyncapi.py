@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from consent_client.wire.envelope import DEAD_LETTER
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 from consent_service.domain.values import SLUG
+from consent_service.events.acknowledgements import ACKNOWLEDGED
 from consent_service.events.encode import CHANGED, PURPOSE_PUBLISHED, STATE
 from consent_service.events.heartbeats import HEARTBEAT
 from consent_service.events.messages import CONTENT_TYPE
-from consent_service.events.notices import IDENTIFIER_LINKED, IDENTIFIER_REMOVED, RENEWAL_DUE
+from consent_service.events.notices import IDENTIFIER_LINKED, IDENTIFIER_REMOVED, RECIPIENT_LATE, RENEWAL_DUE
 from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of, topics_of
+from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of, recipients_topics, topics_of
 from tests.events.samples import GOLDEN, TRACEPARENT, Event
 from tests.events.wire import encoded
 
@@ -47,6 +49,9 @@ PATTERNS: dict[str, dict[str, str]] = {
     RENEWAL_DUE: {"key": UUID, "ce_id": UUID, "ce_subject": f"{UUID}/{SLUG}"},
     IDENTIFIER_LINKED: {"key": UUID, "ce_id": UUID, "ce_subject": UUID},
     IDENTIFIER_REMOVED: {"key": UUID, "ce_id": UUID, "ce_subject": UUID},
+    ACKNOWLEDGED: {"key": UUID, "ce_id": UUID, "ce_subject": UUID},
+    DEAD_LETTER: {"key": "[!-~]+", "ce_id": UUID},
+    RECIPIENT_LATE: {"key": UUID, "ce_id": UUID, "ce_subject": f"{UUID}/{SLUG}"},
 }
 #: Of each header: what it says, and its pattern where all types share it; otherwise it is constant, or in PATTERNS.
 HEADERS: dict[str, tuple[str, str | None]] = {
@@ -67,12 +72,14 @@ WHAT_A_TOPIC_IS = {
     "changes": "One message for each record of the ledger, in order per subject.",
     "state": "What stands for each subject and purpose; compacted. A deleted key has no value and no headers.",
     "purposes": "The versions of each purpose that are in effect or to come; compacted.",
-    "notices": "What is told beside the records: renewals that are due, identifiers linked and removed.",
+    "notices": "What is told beside the records: renewals that are due, identifiers linked and removed, late recipients.",
+    "acks": "Written by recipients: what they have done about records.",
+    "dead": "Written by recipients: messages that they could not act on.",
 }
 
 
 def document() -> dict[str, Any]:
-    addresses = {kind_of(topic): topic for topic in topics_of("{prefix}")}
+    addresses = {kind_of(topic): topic for topic in (*topics_of("{prefix}"), *recipients_topics("{prefix}"))}
     return {
         "asyncapi": "3.1.0",
         "info": {
@@ -95,7 +102,9 @@ def document() -> dict[str, Any]:
             }
         },
         "channels": {kind: _channel(kind, address) for kind, address in addresses.items()},
-        "operations": {f"send-{kind}": _operation(kind) for kind in addresses},
+        "operations": {
+            f"{_action(kind)}-{kind}": _operation(kind) for kind in addresses if _action(kind) != "none"
+        },
         "components": {"messages": {name: _message(name, event) for name, event in _events().items()}},
     }
 
@@ -171,14 +180,24 @@ def _channel(kind: str, address: str) -> dict[str, Any]:
 
 
 def _types_of(kind: str) -> list[str]:
-    """The CloudEvents types on the topic; heartbeats, which name no topic, are on every one."""
+    """The CloudEvents types on the topic; heartbeats, which name no topic, are on all of the service's own."""
     messages = {name: encoded(event) for name, event in _events().items()}
-    return [name for name, message in messages.items() if not message.topic or kind_of(message.topic) == kind]
+    beats = _action(kind) == "send"
+    return [
+        name
+        for name, message in messages.items()
+        if (kind_of(message.topic) == kind if message.topic else beats)
+    ]
+
+
+def _action(kind: str) -> str:
+    """What the service does there. Dead letters it leaves alone."""
+    return {"acks": "receive", "dead": "none"}.get(kind, "send")
 
 
 def _operation(kind: str) -> dict[str, Any]:
     return {
-        "action": "send",
+        "action": _action(kind),
         "channel": {"$ref": f"#/channels/{kind}"},
         "messages": [{"$ref": f"#/channels/{kind}/messages/{name}"} for name in _types_of(kind)],
     }

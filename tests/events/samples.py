@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from consent_client.model import Acknowledgement, DeadLetter
+from consent_client.words import Outcome
 
 from consent_service.domain.changes import (
     ConsentChange,
@@ -14,6 +16,7 @@ from consent_service.domain.changes import (
     Heartbeat,
     IdentifierChanged,
     PurposePublished,
+    RecipientLate,
     RenewalDue,
     published,
 )
@@ -26,6 +29,7 @@ ANNA = UUID("0198f3a2-7c11-7000-8000-00000000a11a")
 RECORD = UUID("0198f3a2-7c12-7000-8000-000000000001")
 BERIT = UUID("0198f3a2-7c11-7000-8000-00000000be17")
 NOTICE = UUID("0198f3a2-7c13-7000-8000-000000000001")
+WORD = UUID("0198f3a2-7c15-7000-8000-000000000001")
 IDENTIFIER = UUID("0198f3a2-7c14-7000-8000-000000000001")
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -174,8 +178,64 @@ def an_identifier_changed(**fields: Any) -> IdentifierChanged:
     )
 
 
-#: Everything that the service writes to Kafka.
-Event = ConsentChange | PurposePublished | ConsentState | Heartbeat | RenewalDue | IdentifierChanged
+def a_late_recipient() -> RecipientLate:
+    """Brevo has not stopped within a quarter of an hour."""
+    return RecipientLate(
+        notice_id=NOTICE,
+        controller="ansettr",
+        subject_id=ANNA,
+        purpose="nyhetsbrev",
+        record_id=RECORD,
+        recipient="brevo",
+        owed_since=day(3),
+        due_at=day(3) + timedelta(minutes=15),
+        noticed_at=day(3) + timedelta(minutes=15, seconds=1.5),
+    )
+
+
+def an_acknowledgement(**fields: Any) -> Acknowledgement:
+    """Brevo has stopped."""
+    return Acknowledgement(
+        **{
+            "acknowledgement_id": WORD,
+            "controller": "ansettr",
+            "recipient": "brevo",
+            "record_id": RECORD,
+            "subject_id": ANNA,
+            "outcome": Outcome.STOPPED,
+            "at": day(3) + timedelta(seconds=2),
+            **fields,
+        }
+    )
+
+
+def a_dead_letter() -> DeadLetter:
+    """What Brevo could not act on."""
+    return DeadLetter(
+        dead_letter_id=WORD,
+        recipient="brevo",
+        topic="consent.changes.v1",
+        partition=3,
+        offset=4711,
+        reason="handler-failed",
+        at=day(3),
+        type="consent.changed.v1",
+        value=b"\n$",
+    )
+
+
+#: Everything that the service writes to Kafka, and what recipients do.
+Event = (
+    ConsentChange
+    | PurposePublished
+    | ConsentState
+    | Heartbeat
+    | RenewalDue
+    | IdentifierChanged
+    | RecipientLate
+    | Acknowledgement
+    | DeadLetter
+)
 
 #: Name, event, traceparent. A case is never changed, since what was published once must be read for ever.
 GOLDEN: tuple[tuple[str, Event, str | None], ...] = (
@@ -274,4 +334,12 @@ GOLDEN: tuple[tuple[str, Event, str | None], ...] = (
         an_identifier_changed(type="external:recruitee", linked=False, noticed_at=day(4)),
         None,
     ),
+    ("a recipient that is late", a_late_recipient(), None),
+    ("a recipient that has stopped", an_acknowledgement(), None),
+    (
+        "a recipient where somebody will see to it",
+        an_acknowledgement(outcome=Outcome.ACCEPTED, due_at=day(10)),
+        None,
+    ),
+    ("a message that a recipient could not act on", a_dead_letter(), None),
 )

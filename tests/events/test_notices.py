@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from consent_service.domain.changes import IdentifierChanged, Notice, RenewalDue
+from consent_service.domain.changes import IdentifierChanged, Notice, RecipientLate, RenewalDue
 from consent_service.domain.partitions import shard_of, subject_hash
 from consent_service.events.encode import encode
 from consent_service.events.messages import Header, NotUnderstood
@@ -34,8 +34,19 @@ LINKED = IdentifierChanged(
     noticed_at=day(1),
 )
 REMOVED = msgspec.structs.replace(LINKED, notice_id=an_id(10), linked=False)
+LATE = RecipientLate(
+    notice_id=an_id(11),
+    controller="ansettr",
+    subject_id=subject(1),
+    purpose="nyhetsbrev",
+    record_id=an_id(12),
+    recipient="brevo",
+    owed_since=day(1),
+    due_at=day(1.5),
+    noticed_at=day(2),
+)
 every_notice = pytest.mark.parametrize(
-    "notice", [RENEWAL, LINKED, REMOVED], ids=lambda one: str(one.notice_id)[-2:]
+    "notice", [RENEWAL, LINKED, REMOVED, LATE], ids=lambda one: str(one.notice_id)[-2:]
 )
 
 
@@ -91,7 +102,8 @@ def test_what_is_no_notice_is_not_understood(field: str, value: bytes) -> None:
 
 async def test_R28_a_notice_is_given_once_and_read_back_by_its_pointer(stream: Stream) -> None:
     given = [
-        NewNotice(notice, shard_of(subject_hash(notice.subject_id))) for notice in (RENEWAL, LINKED, REMOVED)
+        NewNotice(notice, shard_of(subject_hash(notice.subject_id)))
+        for notice in (RENEWAL, LINKED, REMOVED, LATE)
     ]
     async with stream.written() as connection:
         first = await give_notices(connection, given)
@@ -101,8 +113,8 @@ async def test_R28_a_notice_is_given_once_and_read_back_by_its_pointer(stream: S
         pointers = [one for one in await read_pointers(connection, range(64), 100) if one.kind is Kind.NOTICE]
         located = await EventReader().read(connection, pointers)
 
-    assert (first, again) == (3, 0)
-    assert [located[pointer].event for pointer in pointers] == [RENEWAL, LINKED, REMOVED]
+    assert (first, again) == (4, 0)
+    assert [located[pointer].event for pointer in pointers] == [RENEWAL, LINKED, REMOVED, LATE]
     assert {found.topic_prefix for found in located.values()} == {stream.prefix}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from consent_service.app import ServiceHealth
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry
-from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeText, Offer
+from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeText, Offer, Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
@@ -24,6 +24,8 @@ from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
+from consent_service.usecases.propagation import Acknowledgements
+from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
@@ -44,7 +46,10 @@ def purpose(slug: str, *bases: Basis, **content: Any) -> PurposeEntry:
 
 PURPOSES = (
     purpose(
-        "newsletter", Basis.CONSENT, preferences=Offer(channels=("email", "sms"), topics=("jobs", "news"))
+        "newsletter",
+        Basis.CONSENT,
+        preferences=Offer(channels=("email", "sms"), topics=("jobs", "news")),
+        recipients=(Recipient(slug="matomo", name="Matomo", role="processor"),),
     ),
     purpose("hr-hub", Basis.CONSENT, confirmation=Confirmation.DOUBLE_OPT_IN),
     purpose("analytics", Basis.LEGITIMATE_INTERESTS, ask_again_after=AskAgainAfter(refused="P30D")),
@@ -123,6 +128,8 @@ async def running_services(
             permissions=Permissions(database, catalogue, KEYRING, now=now),
             subjects=Subjects(database, catalogue, KEYRING, now=now),
             records=Records(database, KEYRING, now=now),
+            acknowledgements=Acknowledgements(database, catalogue, now=now),
+            recipients=Recipients(database, catalogue, now=now),
             catalogue=catalogue,
             keys=await issuer.keys(),
             issuer=ISSUER,
@@ -138,13 +145,17 @@ async def running_services(
 
 @asynccontextmanager
 async def running_api(
-    postgres: PostgresServer, *, health: Health | None = None, **limits: Any
+    postgres: PostgresServer,
+    *,
+    health: Health | None = None,
+    purposes: tuple[PurposeEntry, ...] = PURPOSES,
+    **limits: Any,
 ) -> AsyncIterator[Api]:
     """An application on a database of its own, with two controllers that have the same purposes."""
     async with running_services(postgres, health=health, **limits) as (services, issuer, fresh):
         for controller in ("ansettr", "sonh"):
             entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
-            await services.catalogue.load(CatalogueEntries(controller=entry, purposes=PURPOSES), "test")
+            await services.catalogue.load(CatalogueEntries(controller=entry, purposes=purposes), "test")
         transport = httpx.ASGITransport(
             app=cast(Any, build_app(services, public_url="http://consent.example"))
         )

@@ -68,6 +68,8 @@ BAD_CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"sub": "x" * 256}, "The claim `sub` has 1 to 255 characters, no control characters."),
     ({"scope": ["catalogue:read"]}, "The claim `scope` is one text of names with blanks between."),
     ({"purposes": "newsletter"}, "The claim `purposes` is a list of names."),
+    ({"recipient": ["brevo"]}, "The claim `recipient` names one recipient."),
+    ({"recipient": "No Slug"}, "The claim `recipient` names one recipient."),
     *(
         ({claim: None}, "The token must have the claims iss, aud, exp, sub, controller, scope.")
         for claim in ("iss", "exp", "sub", "controller", "scope")

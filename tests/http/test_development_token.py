@@ -68,10 +68,21 @@ def test_controller_scopes_and_lifetime_are_chosen(
     assert claims["controller"] == "sonh"
     assert claims["scope"] == "consents:read consents:write subjects:read"
     assert claims["exp"] - claims["iat"] == 3600
+    assert "recipient" not in claims
+
+
+def test_R34_a_recipients_token_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token.run(command("--recipient", "brevo"), settings(tmp_path))
+    claims = jwt.decode(capsys.readouterr().out.strip(), options={"verify_signature": False})
+    assert claims["recipient"] == "brevo"
 
 
 @pytest.mark.parametrize(
-    "words", [("--scope", "consents:steal"), ("--ttl", "7d"), ("--ttl", ""), ("--controller", "No Slug")]
+    "words",
+    [
+        *(("--scope", "consents:steal"), ("--ttl", "7d"), ("--ttl", "")),
+        *(("--controller", "No Slug"), ("--recipient", "No Slug")),
+    ],
 )
 def test_wrong_arguments_are_refused_with_a_reason(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from consent_service.http.examples import RECIPIENT
 from consent_service.http.openapi import openapi_document, problems_of
 from consent_service.http.problems import STATUS
 from consent_service.http.routes import OPERATIONS
@@ -78,6 +79,7 @@ def test_every_example_is_what_its_schema_says(method: str, path: str, described
 
 async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> None:
     """One call of each operation, with the example where it has one; the answer is checked against its schema."""
+    token = api.issuer.sign(recipient=RECIPIENT)
     person, known = await api.person(), api.somebody()
     await api("POST", "/v1/subjects", {"identifiers": [known]})
     record = (await api.says(person, "newsletter", "grant", evidence={"form": "footer"})).json()["record"]
@@ -88,6 +90,7 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
         "record_id": record["record_id"],
         "identifier_id": held.json()["items"][0]["identifier_id"],
         "purpose": "newsletter",
+        "recipient": RECIPIENT,
         "command": "withdraw",
         "version": "1",
     }
@@ -111,9 +114,11 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
             body = {**body, "version": 1} if filled.endswith("/withdraw") else body
             if "identifiers" in body:
                 body = {"identifiers": [known if path.endswith("/lookup") else api.somebody()]}
+            if "recipient" in body:
+                body["records"][0] |= {"record_id": record["record_id"]}
             if "decisions" in body:
                 body["decisions"] = body["decisions"][:1]
-        answer = await api(method.upper(), filled, body)
+        answer = await api(method.upper(), filled, body, token=token)
         assert str(answer.status_code) in described["responses"], (method, path, told(answer))
         assert answer.status_code < 400, (method, path, answer.text)
         content = described["responses"][str(answer.status_code)].get("content", {})

@@ -25,6 +25,7 @@ from consent_service.cli.token import make_token
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry
 from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer, PostgresServer
+from consent_service.http.examples import RECIPIENT
 from consent_service.settings import load_settings
 from consent_service.storage.database import open_database
 from consent_service.usecases.catalogue import Catalogue
@@ -132,7 +133,8 @@ async def make_known(client: httpx.AsyncClient) -> dict[str, list[str | int]]:
     # The relay makes the topics with the first thing that it publishes.
     await eventually(lambda: answers(client, "/v1/states"))
     of_one = (f"/v1/subjects/{subjects[0]}/{name}" for name in ("records", "identifiers"))
-    lists = ("/v1/purposes", "/v1/states", *of_one)
+    pending = f"/v1/recipients/{RECIPIENT}/pending"
+    lists = ("/v1/purposes", "/v1/states", pending, *of_one)
     pages = [(await client.get(f"{path}?limit=1")).json() for path in lists]
     return {
         "subjects": subjects,
@@ -145,6 +147,8 @@ async def make_known(client: httpx.AsyncClient) -> dict[str, list[str | int]]:
         "versions": [1],
         "commands": ["refuse", "defer", "withdraw"],
         "cursors": [page["next"] for page in pages],
+        "recipients": [RECIPIENT],
+        "outcomes": ["stopped", "not_held", "failed"],
         "languages": ["nb", "en"],
         "moments": ["2026-01-31T12:00:00Z"],
         "channels": ["email", "sms"],
@@ -186,7 +190,7 @@ async def served(
         async with service.client(CONTROLLER) as client:
             known = await make_known(client)
             document = with_examples((await client.get("/schema/openapi.json")).json(), known)
-        token = make_token(load_settings(environment), CONTROLLER)
+        token = make_token(load_settings(environment), CONTROLLER, recipient=RECIPIENT)
         yield Served(service.url, token, document, known)
     await drop(postgres, database)
 
@@ -224,6 +228,11 @@ def parameters() -> dict[str, Any]:
         "path.identifier_id": often("identifiers"),
         "path.purpose": often("purposes"),
         "path.version": often("versions"),
+        "path.recipient": often("recipients"),
+        "body.recipient": often("recipients"),
+        "body.records[*].record_id": often("records"),
+        "body.records[*].outcome": often("outcomes"),
+        "body.records[*].at": often("moments"),
         "path.command": often("commands", 0.3),
         "query.purpose": often("purposes"),
         "query.after": often("cursors", 0.5),

@@ -23,6 +23,10 @@ GET    | /v1/subjects/{subject_id}/permissions/{purpose}          | consents:rea
 POST   | /v1/permissions                                          | consents:read
 GET    | /v1/subjects/{subject_id}/records                        | consents:read
 GET    | /v1/records/{record_id}                                  | consents:read
+GET    | /v1/records/{record_id}/propagation                      | consents:read
+POST   | /v1/acknowledgements                                     | acknowledgements:write
+GET    | /v1/recipients                                           | recipients:read
+GET    | /v1/recipients/{recipient}/pending                       | recipients:read
 GET    | /v1/purposes                                             | catalogue:read
 GET    | /v1/purposes/{purpose}                                   | catalogue:read
 PUT    | /v1/purposes/{purpose}                                   | catalogue:write
@@ -47,6 +51,7 @@ def filled(path: str) -> str:
         re.sub(r"\{version\}", "1", re.sub(r"\{\w+_id\}", UNKNOWN_ID, path))
         .replace("{purpose}/{command}", "newsletter/withdraw")
         .replace("{purpose}", "newsletter")
+        .replace("{recipient}", "matomo")
     )
 
 

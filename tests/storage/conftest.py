@@ -11,6 +11,7 @@ from consent_service.embedded import PostgresServer
 from consent_service.storage.catalogue import put_site
 from consent_service.usecases.submissions import Caller
 from tests.databases import TestDatabase, copy_template, drop
+from tests.storage.planning import grow
 from tests.usecases.recording import PURPOSES, a_command, open_room, someone
 
 CONTROLLERS = ("ansettr", "coness")
@@ -20,6 +21,15 @@ CONTROLLERS = ("ansettr", "coness")
 async def filled(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
     database = await copy_template(postgres)
     await fill(database)
+    yield database
+    await drop(postgres, database)
+
+
+@pytest.fixture(scope="session")
+async def grown(postgres: PostgresServer) -> AsyncIterator[TestDatabase]:
+    """Some ten thousand rows in every table that grows, analysed; nothing in it is ever changed."""
+    database = await copy_template(postgres)
+    await grow(database)
     yield database
     await drop(postgres, database)
 
@@ -42,6 +52,16 @@ async def fill(database: TestDatabase) -> None:
                 await connection.execute(
                     "insert into choices (controller, subject_id, choice_id, recorded_at) "
                     "select controller, subject_id, 'choice', now() from subjects"
+                )
+                await connection.execute(
+                    "insert into duties (controller, subject_id, sequence, recipient, purpose, record_id, allowed, "
+                    "owed_since, due_at) select controller, subject_id, 1, 'brevo', 'nyhetsbrev', "
+                    "gen_random_uuid(), true, now(), now() from subjects"
+                )
+                await connection.execute(
+                    "insert into acknowledgements (controller, subject_id, sequence, recipient, outcome, purpose, "
+                    "record_id, at, received_at) select controller, subject_id, 1, 'brevo', 'started', "
+                    "'nyhetsbrev', gen_random_uuid(), now(), now() from subjects"
                 )
                 await connection.execute(
                     "insert into stream_notices (controller, subject_id, notice_id, kind, noticed_at) "

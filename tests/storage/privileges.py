@@ -5,15 +5,17 @@ from __future__ import annotations
 #: s select, i insert, u update, d delete. Nobody else has anything; truncate, references and triggers nobody has.
 PRIVILEGES = """
                     service  relay  sweeper  auditor
+acknowledgements    si       -      -        s
 audit               si       -      si       s
 choices             si       -      -        s
 controllers         siu      s      s        s
+duties              siu      -      siu      s
 filled_topics       -        siu    -        s
 idempotency         siud     -      siud     s
 identifier_hashes   sid      -      -        s
 identifiers         sid      -      -        s
 ledger_epoch        s        s      s        s
-ledger_identity     -        s      -        s
+ledger_identity     s        s      -        s
 notices             si       s      s        s
 outbox              i        sd     si       s
 purpose_drafts      siud     -      -        s

@@ -52,9 +52,11 @@ POLICIES_OF = """
 """
 TABLES = (
     *(
+        "acknowledgements",
         "audit",
         "choices",
         "controllers",
+        "duties",
         "idempotency",
         "identifier_hashes",
         "identifiers",

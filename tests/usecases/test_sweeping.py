@@ -13,9 +13,9 @@ from consent_service.domain.catalogue import PurposeEntry
 from consent_service.domain.purposes import Change
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Command
+from consent_service.usecases.closings import closing
 from consent_service.usecases.records import Records
 from consent_service.usecases.submissions import Caller
-from consent_service.usecases.sweeping import _closing
 from tests.builders import DAY_ZERO, MOMENT, NOTICES, OFFER, day
 from tests.databases import TestDatabase
 from tests.usecases.recording import (
@@ -101,7 +101,7 @@ async def test_R17_nothing_is_written_where_something_newer_stands(
     room.clock.moment = THREE_YEARS + timedelta(hours=1)
     await room.says(known(returned), a_command())
     closed = await broom.sweeper._close(
-        [_closing("ansettr", one, "nyhetsbrev", Command.EXPIRE, THREE_YEARS) for one in (renewed, returned)]
+        [closing("ansettr", one, "nyhetsbrev", Command.EXPIRE, THREE_YEARS) for one in (renewed, returned)]
     )
     await broom.sweeps()
 

@@ -71,10 +71,11 @@ _NOTHING = ToldPermission(allowed=False, reason=None, status=None, version=None,
 def to_change(body: ChangeBody) -> Change:
     """With a word that is not known, it is not allowed."""
     told = body.permission or _NOTHING
+    understood = None not in (told.reason, told.status, body.status)
     return Change(
         **{name: getattr(body, name) for name in _MEMBERS},
         status=body.status,
-        allowed=told.allowed and told.reason is not None and body.status is not None,
+        allowed=told.allowed and understood,
         reason=told.reason,
         until=told.until,
         standing_version=told.version,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, Unpack
@@ -238,7 +238,7 @@ class ConsentClient:
 
     async def records(
         self, subject_id: UUID, purpose: str | None = None, *, as_of: datetime | None = None
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         """The history, oldest first, read page by page."""
         query = _moment(as_of)
         if purpose is not None:
@@ -267,7 +267,7 @@ class ConsentClient:
 
     # The stream
 
-    async def states(self, *, limit: int = _PAGE_ITEMS) -> AsyncIterator[StatePage]:
+    async def states(self, *, limit: int = _PAGE_ITEMS) -> AsyncGenerator[StatePage, None]:
         """A snapshot of all that stands, page by page; then follow `changes(resume)`."""
         controller = await self._exchange.controller()
         query = {"limit": str(limit)}
@@ -280,7 +280,7 @@ class ConsentClient:
 
     def changes(
         self, after: str | None = None, *, quiet_s: float = 40.0, patience_s: float | None = None
-    ) -> AsyncIterator[tuple[str, Change | None]]:
+    ) -> AsyncGenerator[tuple[str, Change | None], None]:
         """The changes behind the id `after`, or from now on, each with its id; None for a sign of life.
 
         Goes on over every cut and end of the connection, also where nothing was heard for `quiet_s`. Keep the last id
@@ -305,7 +305,7 @@ class ConsentClient:
         """Who is late, and with how much."""
         return _read_recipients(await self._get("/v1/recipients")).items
 
-    async def pending(self, recipient: str) -> AsyncIterator[Pending]:
+    async def pending(self, recipient: str) -> AsyncGenerator[Pending, None]:
         """What the recipient has yet to act on, read page by page."""
         async for one in self._pages("/v1/recipients/{}/pending", recipient, reading=_read_pending):
             yield one
@@ -321,7 +321,7 @@ class ConsentClient:
 
     async def _pages(
         self, path: str, *parts: object, reading: Callable[[bytes], _Page[Item_co]], **query: str
-    ) -> AsyncIterator[Item_co]:
+    ) -> AsyncGenerator[Item_co, None]:
         query["limit"] = str(_PAGE_ITEMS)
         while True:
             page = reading(await self._get(path, *parts, **query))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 
@@ -35,7 +35,7 @@ class Following:
         self._retry_s = 0.0
         self._attempt = 0
 
-    async def changes(self) -> AsyncIterator[tuple[str, Change | None]]:
+    async def changes(self) -> AsyncGenerator[tuple[str, Change | None], None]:
         """Id and change, None for a sign of life. Raises Refused, NoLongerKept, NotUnderstood, Closed.
 
         Raises Unavailable where nothing was heard for `patience_s`; None waits for ever.

@@ -42,7 +42,7 @@ def _tidying(kind: Any) -> Tidy | None:
         return _tidying(inner[0])
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         known = frozenset(kind)
-        return lambda word: word if word in known else None
+        return lambda word: None if isinstance(word, str) and word not in known else word
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _tidying_members(kind)
     return None
@@ -52,9 +52,15 @@ def _tidying_items(kind: Any) -> Tidy | None:
     tidy = _tidying(kind)
     if tidy is None:
         return None
-    if issubclass(kind, StrEnum):
-        return lambda items: [tidy(item) for item in items if tidy(item) is not None]
-    return lambda items: [tidy(item) for item in items]
+    words = issubclass(kind, StrEnum)
+
+    def tidied(items: Any) -> Any:
+        if not isinstance(items, list):
+            return items
+        each = map(tidy, items)
+        return [item for item in each if item is not None] if words else list(each)
+
+    return tidied
 
 
 def _tidying_members(kind: type[msgspec.Struct]) -> Tidy | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
 from functools import wraps
 from types import TracebackType
@@ -47,13 +47,13 @@ def _call(
 
 
 def _iterate(
-    method: Callable[Concatenate[ConsentClient, P], AsyncIterator[T]],
-) -> Callable[Concatenate[SyncConsentClient, P], Iterator[T]]:
+    method: Callable[Concatenate[ConsentClient, P], AsyncGenerator[T, None]],
+) -> Callable[Concatenate[SyncConsentClient, P], Generator[T, None, None]]:
     """The method's items, each waited for; whoever stops early closes it."""
 
     @wraps(method)
-    def iterate(self: SyncConsentClient, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        items: Any = method(self._client, *args, **kwargs)
+    def iterate(self: SyncConsentClient, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
+        items = method(self._client, *args, **kwargs)
         while True:
             try:
                 item: T = self._wait(anext(items))

@@ -26,9 +26,13 @@ PIXEL = "facebook-piksel"
 PATIENCE_S = 15.0
 
 
-async def says(client: ConsentClient, count: int) -> list[UUID]:
-    """So many records of one new person, in order."""
-    subject_id = (await client.subject(somebody())).subject_id
+@pytest.fixture
+async def person(client: ConsentClient) -> UUID:
+    return (await client.subject(somebody())).subject_id
+
+
+async def says(client: ConsentClient, count: int, subject_id: UUID) -> list[UUID]:
+    """So many records of one person, in order."""
     records = []
     for number in range(count):
         told = (
@@ -41,25 +45,27 @@ async def says(client: ConsentClient, count: int) -> list[UUID]:
 
 
 async def changes_of(
-    stream: AsyncIterator[tuple[str, Change | None]], count: int
+    stream: AsyncIterator[tuple[str, Change | None]], count: int, subject_id: UUID
 ) -> list[tuple[str, Change]]:
-    """The next so many changes, with their ids."""
+    """The person's next so many changes, with their ids; those of other tests may come in between."""
     found: list[tuple[str, Change]] = []
     async with asyncio.timeout(PATIENCE_S):
         while len(found) < count:
             event_id, change = await anext(stream)
-            if change is not None:
+            if change is not None and change.subject_id == subject_id:
                 found.append((event_id, change))
     return found
 
 
-async def test_R32_changes_come_as_they_are_recorded_and_go_on_behind_an_id(client: ConsentClient) -> None:
+async def test_R32_changes_come_as_they_are_recorded_and_go_on_behind_an_id(
+    client: ConsentClient, person: UUID
+) -> None:
     stream = client.changes()
     async with aclosing(stream):
         first_id, nothing = await anext(stream)
         assert nothing is None
-        records = await says(client, 3)
-        found = await changes_of(stream, 3)
+        records = await says(client, 3, person)
+        found = await changes_of(stream, 3, person)
     assert [change.record_id for _, change in found] == records
     assert [(change.status, change.allowed) for _, change in found] == [
         (Status.GIVEN, True),
@@ -69,12 +75,12 @@ async def test_R32_changes_come_as_they_are_recorded_and_go_on_behind_an_id(clie
     for behind, missing in ((first_id, 3), (found[0][0], 2), (found[1][0], 1)):
         stream = client.changes(behind)
         async with aclosing(stream):
-            again = await changes_of(stream, missing)
+            again = await changes_of(stream, missing, person)
         assert [change for _, change in again] == [change for _, change in found[3 - missing :]]
 
 
 async def test_R32_nothing_is_lost_or_told_twice_where_the_connection_breaks_at_every_change(
-    place: Place, client: ConsentClient
+    place: Place, client: ConsentClient, person: UUID
 ) -> None:
     async with (
         Proxy(place.port) as proxy,
@@ -86,16 +92,18 @@ async def test_R32_nothing_is_lost_or_told_twice_where_the_connection_breaks_at_
             told: list[UUID] = []
             found: list[UUID] = []
             for cut in (proxy.reset, proxy.cut):
-                told += await says(client, 2)
-                found += [change.record_id for _, change in await changes_of(stream, 1)]
+                told += await says(client, 2, person)
+                found += [change.record_id for _, change in await changes_of(stream, 1, person)]
                 cut()
                 await proxy.heal()
-            found += [change.record_id for _, change in await changes_of(stream, 2)]
+            found += [change.record_id for _, change in await changes_of(stream, 2, person)]
 
     assert found == told
 
 
-async def test_R32_a_connection_that_falls_silent_is_made_anew(place: Place, client: ConsentClient) -> None:
+async def test_R32_a_connection_that_falls_silent_is_made_anew(
+    place: Place, client: ConsentClient, person: UUID
+) -> None:
     async with (
         Proxy(place.port) as proxy,
         ConsentClient(f"http://{HOST}:{proxy.port}", place.token()) as follower,
@@ -104,8 +112,8 @@ async def test_R32_a_connection_that_falls_silent_is_made_anew(place: Place, cli
         async with aclosing(stream):
             await anext(stream)
             proxy.swallow([Way.ANSWERING])
-            records = await says(client, 1)
-            going_on = asyncio.create_task(changes_of(stream, 1))
+            records = await says(client, 1, person)
+            going_on = asyncio.create_task(changes_of(stream, 1, person))
             # A new connection is the only way on: the first stays dead, and healing resets it only where it ended.
             async with asyncio.timeout(PATIENCE_S):
                 while proxy.connections < 2:
@@ -114,15 +122,16 @@ async def test_R32_a_connection_that_falls_silent_is_made_anew(place: Place, cli
             assert [change.record_id for _, change in await going_on] == records
 
 
-async def test_R32_a_snapshot_names_where_the_stream_goes_on(client: ConsentClient) -> None:
-    before = await says(client, 2)
+async def test_R32_a_snapshot_names_where_the_stream_goes_on(client: ConsentClient, person: UUID) -> None:
+    another = (await client.subject(somebody())).subject_id
+    before = await says(client, 2, person)
     after: list[UUID] = []
     stands: dict[UUID, Any] = {}
     pages = 0
     async for page in client.states(limit=1):
         pages += 1
         stands |= {state.record_id: state for state in page.items if state.record_id}
-        after = after or await says(client, 1)
+        after = after or await says(client, 1, another)
 
     assert pages > 1
     assert before[1] in stands
@@ -136,9 +145,8 @@ async def test_R32_a_snapshot_names_where_the_stream_goes_on(client: ConsentClie
     assert (state.sequence, state.standing_version) == (2, 1)
     stream = client.changes(page.resume)
     async with aclosing(stream):
-        # What was recorded before may be published behind it.
-        while after[0] not in [change.record_id for _, change in await changes_of(stream, 1)]:
-            pass
+        [(_, change)] = await changes_of(stream, 1, another)
+    assert change.record_id == after[0]
 
 
 async def test_R32_a_place_that_is_no_longer_kept_is_said(client: ConsentClient) -> None:
@@ -151,7 +159,7 @@ async def test_R32_a_place_that_is_no_longer_kept_is_said(client: ConsentClient)
 
 
 async def test_who_is_busy_or_ends_the_stream_is_asked_again_when_it_wants(
-    place: Place, client: ConsentClient
+    place: Place, client: ConsentClient, person: UUID
 ) -> None:
     ends = "200 OK\nContent-Type: text/event-stream"
     async with Gateway(place.port) as gateway, ConsentClient(gateway.url, place.token()) as follower:
@@ -159,8 +167,8 @@ async def test_who_is_busy_or_ends_the_stream_is_asked_again_when_it_wants(
         stream = follower.changes()
         async with aclosing(stream):
             await anext(stream)
-            records = await says(client, 1)
-            assert [change.record_id for _, change in await changes_of(stream, 1)] == records
+            records = await says(client, 1, person)
+            assert [change.record_id for _, change in await changes_of(stream, 1, person)] == records
 
     assert len(gateway.seen) == 5
     assert gateway.seen[1].at - gateway.seen[0].at >= 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
 from functools import wraps
 from types import TracebackType
@@ -56,13 +56,13 @@ def _iterate(
         items = method(self._client, *args, **kwargs)
         while True:
             try:
-                item: T = self._wait(anext(items))
+                item: T = self._wait(_next(items))
             except StopAsyncIteration:
                 return
             try:
                 yield item
             except BaseException:
-                self._begin(items.aclose())
+                self._begin(_end(items))
                 raise
 
     return iterate
@@ -141,7 +141,7 @@ class SyncConsentClient:
             if self._closed:
                 work.close()
                 return None
-            return asyncio.run_coroutine_threadsafe(_awaited(work), self._loop)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -161,6 +161,10 @@ class SyncConsentClient:
         await self._loop.shutdown_default_executor()
 
 
-async def _awaited(work: Awaitable[T]) -> T:
-    """`anext` gives an awaitable that is no coroutine."""
-    return await work
+async def _next(items: AsyncGenerator[T, None]) -> T:
+    """Begun on the loop, which so knows the generator and ends it in time."""
+    return await anext(items)
+
+
+async def _end(items: AsyncGenerator[T, None]) -> None:
+    await items.aclose()

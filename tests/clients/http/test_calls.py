@@ -12,8 +12,8 @@ from consent_client.http import client as module
 from consent_client.http.asking import Decision, Query
 from consent_client.words import Basis, Command, Reason, Status
 
-from tests.clients.http.conftest import Place
-from tests.clients.http.persons import somebody
+from tests.clients.conftest import Place
+from tests.clients.persons import somebody
 
 PIXEL = "facebook-piksel"
 NOBODY = UUID("00000000-0000-7000-8000-000000000000")

@@ -17,9 +17,9 @@ from consent_client.words import Status
 
 from consent_service.embedded.ports import HOST, free_port
 from consent_service.events.feed_places import Place as StreamPlace
-from tests.clients.http.conftest import HEARTBEAT_S, Place
+from tests.clients.conftest import HEARTBEAT_S, Place
 from tests.clients.http.gateway import Gateway
-from tests.clients.http.persons import somebody
+from tests.clients.persons import somebody
 from tests.faults.proxy import Proxy, Way
 
 PIXEL = "facebook-piksel"

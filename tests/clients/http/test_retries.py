@@ -15,9 +15,9 @@ from consent_client.errors import Refused, Unavailable
 from consent_client.http.backoff import pause_s, retry_after_s
 
 from consent_service.embedded.ports import HOST, free_port
-from tests.clients.http.conftest import Place
+from tests.clients.conftest import Place
 from tests.clients.http.gateway import Gateway
-from tests.clients.http.persons import somebody
+from tests.clients.persons import somebody
 from tests.events.streams import eventually
 from tests.faults.proxy import Proxy, Way
 

@@ -16,8 +16,8 @@ from consent_client.errors import Closed, Refused, Unavailable
 from consent_client.http.sync import Settings
 
 from consent_service.embedded.ports import HOST, free_port
-from tests.clients.http.conftest import Place
-from tests.clients.http.persons import somebody
+from tests.clients.conftest import Place
+from tests.clients.persons import somebody
 
 T = TypeVar("T")
 PIXEL = "facebook-piksel"

@@ -12,9 +12,9 @@ from consent_client import ConsentClient
 from consent_client.errors import Refused
 from consent_client.http.tokens import Tokens, claims
 
-from tests.clients.http.conftest import Place
+from tests.clients.conftest import Place
 from tests.clients.http.gateway import Gateway
-from tests.clients.http.persons import somebody
+from tests.clients.persons import somebody
 
 
 class Issuer:

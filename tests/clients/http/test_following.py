@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from consent_client import ConsentClient
-from consent_client.errors import NoLongerKept, Refused, Unavailable
+from consent_client.errors import Closed, NoLongerKept, Refused, Unavailable
 from consent_client.http.event_lines import Event, EventLines
 from consent_client.model import Change
 from consent_client.words import Status
@@ -183,6 +183,23 @@ async def test_where_nobody_answers_it_waits_for_ever_or_as_long_as_it_is_told(p
         assert not waiting.done()
         waiting.cancel()
         await asyncio.wait({waiting})
+
+
+async def test_who_follows_while_the_client_is_closed_is_told_so(place: Place) -> None:
+    client = ConsentClient(place.url, place.token())
+    stream = client.changes()
+    await anext(stream)
+
+    async def follow() -> None:
+        async for _ in stream:
+            pass
+
+    following = asyncio.create_task(follow())
+    await asyncio.wait({following}, timeout=HEARTBEAT_S / 2)
+    await client.close()
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(Closed):
+            await following
 
 
 def test_an_event_counts_once_its_block_is_complete_however_its_bytes_come() -> None:

@@ -172,23 +172,27 @@ class RecipientProgress(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     settled_at: datetime | None = None
     outcome: Outcome | None = None
+    late_s: float = 0.0
 
 
 class Propagation(msgspec.Struct, frozen=True, kw_only=True):
     """Who has acted on a record, and who still has to."""
 
     record_id: UUID
+    purpose: str | None = None
     sequence: int
     allowed: bool | None
     recipients: tuple[RecipientProgress, ...]
 
 
 class RecipientStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """How many records wait for one recipient, and how many of them are over their time."""
+    """How many records wait for one recipient, how many of them are over their time, and by how much at most."""
 
     recipient: str
     pending: int
     late: int
+    late_s: float = 0.0
+    oldest_owed_since: datetime | None = None
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,4 +205,4 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     allowed: bool | None = None
     owed_since: datetime | None = None
     due_at: datetime | None = None
-    outcome: Outcome | None = None
+    late_s: float = 0.0

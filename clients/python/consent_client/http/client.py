@@ -54,7 +54,7 @@ _read_purpose = Reading(PurposeItem)
 _read_purposes = Reading(pages.PurposePage)
 _read_states = Reading(StatesAnswer)
 _read_propagation = Reading(Propagation)
-_read_recipients = Reading(pages.RecipientList)
+_read_recipients = Reading(pages.RecipientPage)
 _read_pending = Reading(pages.PendingPage)
 
 
@@ -293,7 +293,7 @@ class ConsentClient:
     # Recipients
 
     async def acknowledge(self, recipient: str, acknowledgements: Iterable[Acknowledgement]) -> None:
-        """Tell that the recipient acted; whose controller is the token's."""
+        """Tell what the recipient did about up to a thousand records, all or none; whose controller is the token's."""
         records = [asking.acknowledgement_body(one) for one in acknowledgements]
         await self._post("/v1/acknowledgements", {"recipient": recipient, "records": records})
 
@@ -303,7 +303,7 @@ class ConsentClient:
 
     async def recipients(self) -> tuple[RecipientStanding, ...]:
         """Who is late, and with how much."""
-        return _read_recipients(await self._get("/v1/recipients")).items
+        return tuple([one async for one in self._pages("/v1/recipients", reading=_read_recipients)])
 
     async def pending(self, recipient: str) -> AsyncGenerator[Pending, None]:
         """What the recipient has yet to act on, read page by page."""

@@ -97,7 +97,7 @@ class Exchange:
             try:
                 async with asyncio.timeout_at(min(deadline, loop.time() + self._timeout_s)):
                     answer = await self._send(request)
-            except (httpx.TransportError, TimeoutError) as error:
+            except (httpx.RequestError, TimeoutError) as error:
                 failure, why = error, type(error).__name__
             else:
                 if answer.status_code not in AGAIN:

@@ -58,7 +58,7 @@ class Following:
                     else:
                         why = str(answer.status_code)
                         wait_s = self._backoff_s(retry_after_s(answer.headers))
-            except (httpx.TransportError, TimeoutError, Unavailable) as error:
+            except (httpx.RequestError, TimeoutError, Unavailable) as error:
                 failure, why = error, type(error).__name__
                 wait_s = self._backoff_s(None)
             out_of_reach = self._attempt > 0 and self._patience_s is not None

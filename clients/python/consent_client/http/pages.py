@@ -35,8 +35,9 @@ class PendingPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class RecipientList(msgspec.Struct, frozen=True):
+class RecipientPage(msgspec.Struct, frozen=True):
     items: tuple[RecipientStanding, ...]
+    next: str | None = None
 
 
 class Consents(msgspec.Struct, frozen=True):

@@ -152,6 +152,18 @@ async def test_the_call_has_one_deadline_over_all_its_tries(place: Place, gatewa
         assert loop.time() - begun < 1
 
 
+async def test_an_answer_that_trickles_does_not_hold_up_the_caller(place: Place) -> None:
+    loop = asyncio.get_running_loop()
+    async with Proxy(place.port) as proxy:
+        proxy.dribble(0.05, 600.0, [Way.ANSWERING])
+        url = f"http://{HOST}:{proxy.port}"
+        async with ConsentClient(url, place.token(), timeout_s=0.3, deadline_s=0.6) as client:
+            begun = loop.time()
+            with pytest.raises(Unavailable, match="TimeoutError"):
+                await client.purposes()
+            assert loop.time() - begun < 2
+
+
 async def test_the_service_is_not_asked_earlier_than_it_wants(place: Place, gateway: Gateway) -> None:
     gateway.answers = ["503 Busy\nRetry-After: 1"]
     async with ConsentClient(gateway.url, place.token()) as client:

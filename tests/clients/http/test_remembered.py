@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from consent_client.http import remembered
 from consent_client.http.remembered import Remembered
@@ -25,7 +27,7 @@ def test_the_oldest_is_forgotten_first() -> None:
 
 def test_absence_is_forgotten_earlier_than_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(remembered.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     held = Remembered(count_max=9, age_s=60)
     held.keep("email", "known", an_id(1))
     held.keep("email", "unknown", None)

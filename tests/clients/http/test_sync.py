@@ -133,6 +133,26 @@ async def test_who_waits_while_it_is_closed_is_told_so(place: Place) -> None:
     await in_thread(work)
 
 
+async def test_closing_does_not_wait_for_what_never_comes() -> None:
+    asked = threading.Event()
+
+    async def never() -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return ""
+
+    def work() -> None:
+        client = SyncConsentClient("http://127.0.0.1:1", never, timeout_s=600, deadline_s=600)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.purposes)
+            assert asked.wait(PATIENCE_S)
+            client.close()
+            with pytest.raises(Closed):
+                waiting.result(PATIENCE_S)
+
+    await in_thread(work)
+
+
 async def test_where_nobody_answers_it_is_unavailable(place: Place) -> None:
     def work() -> Any:
         with SyncConsentClient(f"http://{HOST}:{free_port()}", place.token(), tries=2) as client:

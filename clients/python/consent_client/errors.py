@@ -25,3 +25,11 @@ class Refused(ConsentError):
         self.detail = detail
         self.errors = errors
         """(pointer, detail) of each bad field."""
+
+
+class NoLongerKept(Refused):
+    """The place is older than what the stream keeps, or of another stream: begin anew with `states()`."""
+
+
+class Closed(ConsentError):
+    """The client was closed before; make another."""

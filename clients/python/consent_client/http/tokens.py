@@ -1,0 +1,68 @@
+"""Bearer tokens: asked for once, kept until shortly before they end, and asked for anew where one is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from consent_client import clock
+
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""A token, or a function that gives one; one that is not asynchronous is called in a thread, and may wait."""
+
+#: How long before its end a token is no longer used, in seconds.
+_MARGIN_S = 30.0
+
+
+class Tokens:
+    """The token of one client."""
+
+    def __init__(self, source: Token) -> None:
+        self._source = source
+        self._held: str | None = None
+        self._ends_at: float | None = None
+        self._asking = asyncio.Lock()
+
+    @property
+    def renewable(self) -> bool:
+        return not isinstance(self._source, str)
+
+    async def token(self, *, refused: str | None = None) -> str:
+        """The token to use now, another one than `refused` where the source has one."""
+        async with self._asking:
+            if self._held is None or self._held == refused or self._is_over():
+                self._held = await self._ask()
+                self._ends_at = _number(claims(self._held).get("exp"))
+            return self._held
+
+    def _is_over(self) -> bool:
+        return self._ends_at is not None and clock.now().timestamp() >= self._ends_at - _MARGIN_S
+
+    async def _ask(self) -> str:
+        source = self._source
+        if isinstance(source, str):
+            return source
+        given: str | Awaitable[str]
+        given = source() if inspect.iscoroutinefunction(source) else await asyncio.to_thread(source)
+        return await given if inspect.isawaitable(given) else given
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a JSON Web Token says of itself, not verified: that is the service's part. Empty where it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        return msgspec.json.decode(payload, type=dict[str, Any])
+    except (ValueError, msgspec.MsgspecError):
+        return {}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,109 @@
+"""The topic of changes, read by nobody's group: every partition, from its beginning or from now on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from consent_client.errors import NotUnderstood, Unavailable
+from consent_client.model import Change, Heartbeat
+from consent_client.wire.envelope import CHANGED, HEARTBEAT, type_of
+from consent_client.wire.reading import read_change, read_heartbeat
+from consent_client.wire.topics import changes_topic
+
+_POLL_MS = 1000
+_CLOSE_S = 2.0
+#: What is fetched at once, in bytes for each partition.
+_FETCH_BYTES = 256 * 1024
+
+
+class Told:
+    """One message: a change, a heartbeat, or why it is not understood."""
+
+    __slots__ = ("offset", "partition", "what")
+
+    def __init__(self, partition: int, offset: int, what: Change | Heartbeat | NotUnderstood) -> None:
+        self.partition = partition
+        self.offset = offset
+        self.what = what
+
+
+async def read_changes(
+    bootstrap: str, prefix: str, *, from_beginning: bool, start_s: float = 10.0
+) -> AsyncGenerator[Told | None, None]:
+    """What the topic tells, in order per partition, without an end; None at least every second where nothing comes.
+
+    Raises Unavailable where no broker answers within `start_s`, or has no such topic. Later it waits for a broker that
+    is away. What is of another kind is left out.
+    """
+    topic = changes_topic(prefix)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        client_id="consent-watch",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        request_timeout_ms=int(start_s * 1000),
+    )
+    try:
+        await _start(consumer, bootstrap, topic, from_beginning=from_beginning, start_s=start_s)
+        # It stands at the beginning: what comes from now on is not missed.
+        yield None
+        while True:
+            found = await consumer.getmany(timeout_ms=_POLL_MS)
+            for records in found.values():
+                for record in records:
+                    told = _read(record)
+                    if told is not None:
+                        yield told
+            if not found:
+                yield None
+    finally:
+        await _stop(consumer)
+
+
+async def _start(consumer: Any, bootstrap: str, topic: str, *, from_beginning: bool, start_s: float) -> None:
+    try:
+        async with asyncio.timeout(start_s):
+            await consumer.start()
+            partitions = [TopicPartition(topic, number) for number in await _partitions(consumer, topic)]
+            consumer.assign(partitions)
+            seek = consumer.seek_to_beginning if from_beginning else consumer.seek_to_end
+            await seek(*partitions)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(f"no Kafka answers at {bootstrap} ({type(error).__name__})") from error
+
+
+async def _partitions(consumer: Any, topic: str) -> list[int]:
+    """Raises Unavailable where there is no such topic."""
+    # `topics()` asks the same and keeps the names alone.
+    cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+    numbers = cluster.partitions_for_topic(topic)
+    if not numbers:
+        raise Unavailable(f"there is no topic {topic}: is the prefix right, and has a relay run?")
+    return sorted(numbers)
+
+
+async def _stop(consumer: Any) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await consumer.stop()
+    except (KafkaError, OSError, TimeoutError):
+        pass
+
+
+def _read(record: Any) -> Told | None:
+    try:
+        kind = type_of(record)
+        if kind == CHANGED:
+            return Told(record.partition, record.offset, read_change(record))
+        if kind == HEARTBEAT:
+            return Told(record.partition, record.offset, read_heartbeat(record))
+    except NotUnderstood as fault:
+        return Told(record.partition, record.offset, fault)
+    return None

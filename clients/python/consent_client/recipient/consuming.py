@@ -30,18 +30,21 @@ _FETCH_S = 0.2
 _FETCH_MAX = 500
 _DUE_MAX = 500
 _METADATA_S = 10.0
-_SESSION_S = 10.0
 _CLOSE_S = 5.0
 _log = logging.getLogger("consent_client.recipient")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where the changes are, and the group that shares them; `options` go to aiokafka as they are."""
+    """Where the changes are, and the group that shares them; `options` go to aiokafka as they are.
+
+    A `member` with a name gets its partitions back when it begins again within a session.
+    """
 
     bootstrap: str
     prefix: str
     group: str
     options: Mapping[str, Any]
+    member: str | None = None
 
 
 class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -95,7 +98,9 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             group_id=self._source.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=int(_SESSION_S * 1000),
+            group_instance_id=self._source.member,
+            session_timeout_ms=int(self._limits.session_s * 1000),
+            heartbeat_interval_ms=int(self._limits.session_s * 1000 / 3),
             # A rebalance waits for the handlers under way.
             rebalance_timeout_ms=int((self._limits.finish_s + _CLOSE_S) * 1000),
             metadata_max_age_ms=int(_METADATA_S * 1000),
@@ -154,7 +159,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             return self._held[where]
         generation = self._generation
         partition = Partition(where.topic, where.partition)
-        async with asyncio.timeout(_SESSION_S):
+        async with asyncio.timeout(self._limits.answer_s):
             partition.committed = await self._consumer.committed(where)
         partition.ledger_epoch = (await self._store.epochs()).get(where.partition)
         partition.next_offset = partition.committed

@@ -63,7 +63,10 @@ class Recipient(ABC):
         return None
 
     async def find(self, identifiers: Sequence[Any]) -> str | None:
-        """For `record_of`: your own id of whoever has these identifiers (`type`, `value`); None where you hold nobody."""
+        """Your own id of whoever has these identifiers (`type`, `value`); None where you hold nobody of the sort.
+
+        `record_of` asks it once for each person.
+        """
         return None
 
     @property
@@ -125,6 +128,7 @@ class Recipient(ABC):
         store: Store | str | Path | None = None,
         prefix: str = "consent",
         group: str | None = None,
+        member: str | None = None,
         client: AskIdentifiers | None = None,
         acknowledge_over: SendAcknowledgements | None = None,
         mapping_keys: Sequence[MappingKey] = (),
@@ -136,14 +140,15 @@ class Recipient(ABC):
 
         `kafka` is host:port, `kafka_options` (TLS, SASL) go to aiokafka as they are. `store`: the path of an SQLite
         file, a `postgresql://` URL, or None for memory. `client` is asked for identifiers; words go to Kafka, or over
-        HTTP with `acknowledge_over`. All members of one `group` share the work.
+        HTTP with `acknowledge_over`. All members of one `group` share the work; one with a name of its own, `member`,
+        keeps its partitions when it is begun again at once.
         """
         duty, chosen = self._duty(controller), store_from(store)
         group = group or f"consent-recipient-{controller}-{self.slug}"
         self._counters = Counters()
-        member = Member(
+        work = Member(
             duty=duty,
-            source=Source(kafka, prefix, group, kafka_options or {}),
+            source=Source(kafka, prefix, group, kafka_options or {}, member),
             store=chosen,
             limits=limits or Limits(),
             counters=self._counters,
@@ -151,9 +156,9 @@ class Recipient(ABC):
         )
         records = OwnRecords(chosen, mapping_keys, duty.owner)
         with told_to_stop(stop) as told:
-            async with member.handling(self._called) as handling:
+            async with work.handling(self._called) as handling:
                 self._at_work = _AtWork(duty, handling, records, client)
-                await member.obey(handling, told)
+                await work.obey(handling, told)
 
     def _duty(self, controller: str) -> Duty:
         slug, purposes = getattr(self, "slug", ""), getattr(self, "purposes", ())

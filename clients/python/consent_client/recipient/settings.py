@@ -30,6 +30,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How often progress is committed to Kafka."""
     finish_s: float = 10.0
     """How long handlers under way may go on when it stops or gives partitions up; then they are cancelled."""
+    session_s: float = 10.0
+    """After how long without a sign of life the group takes a member for dead."""
     answer_s: float = 10.0
     """How long Kafka may take to acknowledge what is sent."""
 

@@ -33,6 +33,7 @@ class _AtWork(msgspec.Struct, frozen=True):
     """What a running recipient is made of."""
 
     duty: Duty
+    store: Store
     handling: Handling
     records: OwnRecords
     client: AskIdentifiers | None
@@ -120,6 +121,14 @@ class Recipient(ABC):
             )
         )
 
+    async def retry(self, subject_id: UUID) -> bool:
+        """Let what is parked of a person be tried at once. False where nothing is."""
+        return await self._running().store.hurry(str(subject_id), clock.now(), release=False)
+
+    async def release(self, subject_id: UUID) -> bool:
+        """Drop the first event that is parked of a person, unhandled, and go on with the next. False: there is none."""
+        return await self._running().store.hurry(str(subject_id), clock.now(), release=True)
+
     async def run(
         self,
         *,
@@ -157,7 +166,7 @@ class Recipient(ABC):
         records = OwnRecords(chosen, mapping_keys, duty.owner)
         with told_to_stop(stop) as told:
             async with work.handling(self._called) as handling:
-                self._at_work = _AtWork(duty, handling, records, client)
+                self._at_work = _AtWork(duty, chosen, handling, records, client)
                 await work.obey(handling, told)
 
     def _duty(self, controller: str) -> Duty:

@@ -67,8 +67,9 @@ class SqliteStore:
 
     durable = True
 
-    def __init__(self, file: str | Path) -> None:
+    def __init__(self, file: str | Path, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._file = file
+        self._lock_wait_s = lock_wait_s
         self._owner = ""
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "recipient-store")
@@ -184,7 +185,7 @@ class SqliteStore:
 
     def _connect(self) -> None:
         connection = sqlite3.connect(
-            self._file, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
+            self._file, timeout=self._lock_wait_s, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("pragma journal_mode = wal")

@@ -20,7 +20,7 @@ from consent_client.recipient.counters import Counters
 from consent_client.recipient.events import Event, told_of, understood
 from consent_client.recipient.handling import Handling
 from consent_client.recipient.lanes import Lanes, Work
-from consent_client.recipient.partition import Partition
+from consent_client.recipient.partition import LeftOff, Partition
 from consent_client.recipient.settings import Limits
 from consent_client.recipient.store import Store, Told
 from consent_client.wire.envelope import HEARTBEAT, type_of
@@ -74,8 +74,9 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop. Raises KafkaError, OSError, Unavailable: begin another life."""
         async with self._joined():
-            work = [
-                asyncio.create_task(self._read(stop)),
+            work: list[asyncio.Task[Any]] = [
+                asyncio.create_task(stop.wait()),
+                asyncio.create_task(self._read()),
                 asyncio.create_task(self._commit_regularly()),
                 asyncio.create_task(self._look_regularly()),
             ]
@@ -133,8 +134,8 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in held.values():
             await self._handling.let_go(partition)
 
-    async def _read(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
+    async def _read(self) -> None:
+        while True:
             if not await self._lanes.room(self._limits.events_max // 2, limit_s=_FETCH_S):
                 # Asking for nothing tells the group that this member lives.
                 self._consumer.pause(*self._consumer.assignment())
@@ -151,29 +152,28 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
                 partition = await self._partition(where)
                 # After a rebalance they come again, to whoever holds the partition then.
                 if partition is not None and generation == self._generation:
-                    await self._take(partition, messages)
+                    with contextlib.suppress(LeftOff):
+                        await self._take(partition, messages)
 
     async def _partition(self, where: TopicPartition) -> Partition | None:
         """Taken up with what is parked there; None where it was lost meanwhile."""
-        if where in self._held:
-            return self._held[where]
-        generation = self._generation
-        partition = Partition(where.topic, where.partition)
+        partition = self._held.get(where)
+        if partition is None:
+            partition = self._held[where] = Partition(where.topic, where.partition)
+            with contextlib.suppress(LeftOff):
+                await self._take_up(where, partition)
+        return None if partition.closed.is_set() else partition
+
+    async def _take_up(self, where: TopicPartition, partition: Partition) -> None:
+        epochs = await self._handling.persist(partition, self._store.epochs)
+        partition.ledger_epoch = epochs.get(where.partition)
+        await self._handling.take_up(partition)
         async with asyncio.timeout(self._limits.answer_s):
             partition.committed = await self._consumer.committed(where)
-        partition.ledger_epoch = (await self._store.epochs()).get(where.partition)
         partition.next_offset = partition.committed
         if partition.committed is None and partition.ledger_epoch is not None:
             # Kafka has forgotten a member that was here before: it expects all that was ever told.
             partition.next_offset = 0
-        if generation != self._generation:
-            return None
-        await self._handling.take_up(partition)
-        if generation != self._generation:
-            await self._handling.let_go(partition)
-            return None
-        self._held[where] = partition
-        return partition
 
     async def _take(self, partition: Partition, messages: Sequence[Any]) -> None:
         for message in messages:
@@ -221,7 +221,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._take_over(partition, ledger_epoch)
             if partition.closed.is_set():
                 return
-        await self._store.set_epoch(partition.number, ledger_epoch)
+        await self._handling.persist(partition, lambda: self._store.set_epoch(partition.number, ledger_epoch))
         partition.ledger_epoch = ledger_epoch
 
     async def _room(self) -> None:

@@ -87,9 +87,9 @@ class Handling:
         return event.change is None or bool(self.duty.purposes_of(event.change))
 
     async def take_up(self, partition: Partition) -> None:
-        """Whoever had something parked still waits. Raises Unavailable."""
-        for subject in await self._store.waiting([partition.number]):
-            self._parked[subject] = partition
+        """Whoever had something parked still waits. Raises LeftOff."""
+        waiting = await self.persist(partition, lambda: self._store.waiting([partition.number]))
+        self._parked |= dict.fromkeys(waiting, partition)
         self._counters.parked = len(self._parked)
 
     async def let_go(self, partition: Partition) -> None:
@@ -117,25 +117,36 @@ class Handling:
             await self._complain(partition, event, reason)
             tries = self._limits.tries_max
             due = self._limits.parked_until(tries)
-            kept = await self._persist(partition, lambda: self._store.park(told, tries=tries, retry_at=due))
+            kept = await self.persist(partition, lambda: self._store.park(told, tries=tries, retry_at=due))
             self._parked[told.subject] = partition
             self._counters.parked = len(self._parked)
         else:
-            kept = await self._persist(partition, lambda: self._store.park(told))
+            kept = await self.persist(partition, lambda: self._store.park(told))
         if self._store.durable or not kept:
             partition.done(told)
 
     async def again(self, partition: Partition, subject: str) -> None:
         """Try what is parked of a subject, in its order, up to the first that fails again. Raises LeftOff."""
-        while waiting := await self._persist(partition, lambda: self._store.parked(subject, _PARKED_READ)):
+        while waiting := await self.persist(partition, lambda: self._store.parked(subject, _PARKED_READ)):
             for one in waiting:
                 if not one.released and not await self._retried(partition, one):
                     return
-                await self._persist(partition, partial(self._store.unpark, one.place))
+                await self.persist(partition, partial(self._store.unpark, one.place))
                 if not self._store.durable:
                     partition.done(one.told)
         self._parked.pop(subject, None)
         self._counters.parked = len(self._parked)
+
+    async def persist(self, partition: Partition, act: Callable[[], Awaitable[Result]]) -> Result:
+        """Until it works: the store or Kafka may be away for long. Raises LeftOff."""
+        tries = 0
+        while True:
+            try:
+                return await act()
+            except Unavailable as error:
+                tries += 1
+                _log.warning("trying again: %s", error)
+            await partition.pause(self._limits.wait_s(tries))
 
     async def acknowledge(self, word: Acknowledgement) -> None:
         """Raises Unavailable."""
@@ -150,7 +161,7 @@ class Handling:
         if tries == (1 if reason == NOT_UNDERSTOOD else self._limits.tries_max):
             await self._complain(partition, event, reason)
         due = self._limits.parked_until(tries)
-        await self._persist(partition, lambda: self._store.delay(one.place, due))
+        await self.persist(partition, lambda: self._store.delay(one.place, due))
         return False
 
     async def _try(self, partition: Partition, event: Event) -> str | None:
@@ -170,7 +181,7 @@ class Handling:
             self._counters.not_understood += 1
             return NOT_UNDERSTOOD
         subject, place = event.told.subject, (change.ledger_epoch, change.sequence)
-        known = await self._persist(partition, lambda: self._known(subject))
+        known = await self.persist(partition, lambda: self._known(subject))
         purposes = self.duty.purposes_of(change)
         new = [purpose for purpose in purposes if purpose not in known or place > known[purpose].place]
         if not new:
@@ -186,11 +197,11 @@ class Handling:
                 return HANDLER_FAILED
             said = word_of(change, self.duty.recipient, outcomes)
             acts = [_settled(partition, subject, purpose, place, said) for purpose in new]
-            await self._persist(partition, lambda: self._settle(acts))
+            await self.persist(partition, lambda: self._settle(acts))
             self._counters.handled += 1
         if said is not None:
             # Also of a repetition: whoever acted may have died before the word had arrived.
-            await self._persist(partition, lambda: self._answer(said))
+            await self.persist(partition, lambda: self._answer(said))
         return None
 
     async def _complain(self, partition: Partition, event: Event, reason: str) -> None:
@@ -201,7 +212,7 @@ class Handling:
         )
         if change is not None and change.record_id.int:
             said = word(change, self.duty.recipient, Outcome.FAILED)
-            await self._persist(partition, lambda: self._answer(said))
+            await self.persist(partition, lambda: self._answer(said))
         letter = DeadLetter(
             dead_letter_id=stable_id(
                 change.record_id if change is not None else UUID(int=0),
@@ -216,19 +227,8 @@ class Handling:
             type=type_of(told) or "",
             value=told.value or b"",
         )
-        await self._persist(partition, lambda: self._bury(dead_letter_message(letter, told.key or b"")))
+        await self.persist(partition, lambda: self._bury(dead_letter_message(letter, told.key or b"")))
         self._counters.dead_letters += 1
-
-    async def _persist(self, partition: Partition, act: Callable[[], Awaitable[Result]]) -> Result:
-        """Until it works. Raises LeftOff."""
-        tries = 0
-        while True:
-            try:
-                return await act()
-            except Unavailable as error:
-                tries += 1
-                _log.warning("trying again: %s", error)
-            await partition.pause(self._limits.wait_s(tries))
 
     async def _read_known(self, subjects: Sequence[str]) -> list[Mapping[str, Settled]]:
         found = await self._store.settled(set(subjects))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from consent_client.wire.pb.consent.v1 import events_pb2 as pb
 
 from consent_service.domain.changes import ConsentChange, ConsentState
@@ -116,7 +117,10 @@ class Topics:
     async def committed(self, group: str) -> int:
         """How many messages of the changes the group is done with, over all partitions."""
         async with administrator(self.bootstrap) as admin:
-            offsets = await admin.list_consumer_group_offsets(group)
+            try:
+                offsets = await admin.list_consumer_group_offsets(group)
+            except GroupCoordinatorNotAvailableError:
+                return 0
         return sum(place.offset for where, place in offsets.items() if where.topic == self.changes)
 
     async def _read(self, kind: str) -> list[Any]:

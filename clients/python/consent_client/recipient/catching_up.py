@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.partitioner import murmur2
 
 from consent_client.errors import NotUnderstood, Unavailable
@@ -33,12 +33,12 @@ class CatchUp:
     async def what_stands(self, partition: int, partitions: int) -> list[Told]:
         """The last state of each pair of the duty whose changes lie in this partition of so many."""
         last: dict[bytes, Told] = {}
-        consumer = AIOKafkaConsumer(**self._options, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(self._topic, **self._options, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            places = await _places(consumer, self._topic)
-            consumer.assign(places)
-            await consumer.seek_to_beginning()
+            places = consumer.assignment()
+            if not places:
+                raise Unavailable(f"{self._topic} is not there")
             ends = await consumer.end_offsets(places)
             behind = [place for place in places if ends[place] > 0]
             while behind:
@@ -84,14 +84,6 @@ class CatchUp:
             value=told.value,
             headers=told.headers,
         )
-
-
-async def _places(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    await consumer.topics()
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        raise Unavailable(f"{topic} is not there")
-    return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
 def _is_in(key: bytes | None, partition: int, partitions: int) -> bool:

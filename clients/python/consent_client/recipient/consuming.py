@@ -177,14 +177,13 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _take(self, partition: Partition, messages: Sequence[Any]) -> None:
         for message in messages:
-            if type_of(message) == HEARTBEAT:
-                partition.skip(message.offset)
-                continue
-            told = told_of(message)
-            event = understood(told)
             if partition.next_offset is not None and message.offset > partition.next_offset:
                 _log.error("changes are gone before they were read: taking over what stands")
                 await self._take_over(partition)
+            if type_of(message) == HEARTBEAT and not partition.closed.is_set():
+                partition.skip(message.offset)
+                continue
+            event = understood(told_of(message))
             if event.change is not None and event.change.ledger_epoch > (partition.ledger_epoch or 0):
                 await self._enter_epoch(partition, event.change.ledger_epoch)
             if partition.closed.is_set():

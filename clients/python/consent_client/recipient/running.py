@@ -86,7 +86,8 @@ class Member(msgspec.Struct, frozen=True):
                 return
             except (KafkaError, OSError, Unavailable) as error:
                 tries = 1 if loop.time() - began > _STEADY_S else tries + 1
-                _log.warning("beginning again after %s", type(error).__name__)
+                why = str(error) if isinstance(error, Unavailable) else type(error).__name__
+                _log.warning("beginning again: %s", why)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.limits.wait_s(tries)):
                     await stop.wait()

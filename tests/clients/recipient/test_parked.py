@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from consent_client.recipient import MemoryStore, Store
 
+from consent_service.domain.partitions import subject_hash
 from consent_service.domain.values import Command
 from tests.clients.recipient.systems import GROUP, QUICK, System, obeying, only, until
 from tests.clients.recipient.test_recipient import all_committed
 from tests.clients.recipient.topics import PARTITIONS, Topics, a_step
 from tests.events.streams import eventually, subject
+from tests.processes import ROOT
 
 
 def beside(number: int) -> int:
     """Another subject of the same partition."""
-    from consent_service.domain.partitions import subject_hash
-
     wanted = subject_hash(subject(number)) % PARTITIONS
     return next(n for n in range(number + 1, 1000) if subject_hash(subject(n)) % PARTITIONS == wanted)
 
@@ -152,3 +155,36 @@ async def test_one_person_who_always_fails_does_not_slow_a_thousand(topics: Topi
 
     assert system.of(0) == []
     assert system.tries[0] < 2 * QUICK.tries_max
+
+
+async def test_an_operator_sees_what_is_parked_and_releases_it_by_a_command(
+    topics: Topics, tmp_path: Path
+) -> None:
+    file, who = tmp_path / "recipient.db", str(subject(1))
+    await topics.garble(1)
+    await topics.tell(a_step(1, 2))
+    system = System()
+    async with obeying(system, topics, file):
+        await until(lambda: system.counters.parked == 1)
+        await all_committed(topics, 2)
+
+        assert await command("parked", file) == (0, f"{who} events=2 tries=")
+        assert (await command("retry", file, who))[0] == 0
+        assert (await command("release", file, who))[0] == 0
+        await until(lambda: system.of(1) == ["stop 2"])
+
+    assert await command("parked", file) == (0, "")
+    assert (await command("release", file, who))[0] == 1
+
+
+async def command(act: str, file: Path, *subjects: str) -> tuple[int | None, str]:
+    """Exit code, and what it prints up to the number of tries."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "consent_client.recipient", act, str(file), "ansettr/system", *subjects),
+        env={"PYTHONPATH": "clients/python"},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, re.sub(r"(?<=tries=)\d+\s*", "", output.decode())

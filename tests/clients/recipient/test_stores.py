@@ -81,6 +81,7 @@ async def test_what_is_parked_waits_in_its_order_and_once(store: Store) -> None:
     assert [one.told for one in waiting] == [told(5), told(6)]
     assert list(await store.waiting([3])) == ["anna"]
     assert list(await store.waiting([2])) == []
+    assert list(await store.waiting(None)) == ["anna"]
     await store.unpark(waiting[0].place)
     assert [one.told for one in await store.parked("anna", 9)] == [told(6), told(7)]
 

@@ -82,8 +82,12 @@ class MemoryStore:
             if (kept := {digest: one for digest, one in theirs.items() if one.place != place})
         }
 
-    async def waiting(self, partitions: Collection[int]) -> Collection[str]:
-        return [one.told.subject for one in self._heads() if one.told.partition in partitions]
+    async def waiting(self, partitions: Collection[int] | None) -> Collection[str]:
+        return [
+            one.told.subject
+            for one in self._heads()
+            if partitions is None or one.told.partition in partitions
+        ]
 
     async def due(self, partitions: Collection[int], now: datetime, limit: int) -> Collection[str]:
         due = [

@@ -62,7 +62,10 @@ order by place limit $3
 """
 _DELAY = "update consent_recipient.parked set tries = tries + 1, retry_at = $2 where place = $1"
 _UNPARK = "delete from consent_recipient.parked where place = $1"
-_WAITING = "select distinct subject from consent_recipient.parked where owner = $1 and partition = any($2)"
+_WAITING = """
+select distinct subject from consent_recipient.parked
+where owner = $1 and ($2::integer[] is null or partition = any($2))
+"""
 _DUE = """
 select subject from consent_recipient.parked waits
 where owner = $1 and partition = any($2) and retry_at <= $3 and not exists (
@@ -143,8 +146,9 @@ class PostgresStore:
         async with self._connection() as connection:
             await connection.execute(_UNPARK, place)
 
-    async def waiting(self, partitions: Collection[int]) -> Collection[str]:
-        return [row[0] for row in await self._read(_WAITING, list(partitions))]
+    async def waiting(self, partitions: Collection[int] | None) -> Collection[str]:
+        wanted = None if partitions is None else list(partitions)
+        return [row[0] for row in await self._read(_WAITING, wanted)]
 
     async def due(self, partitions: Collection[int], now: datetime, limit: int) -> Collection[str]:
         return [row[0] for row in await self._read(_DUE, list(partitions), now, limit)]

@@ -48,7 +48,8 @@ _PARKED = (
     "select place, told, tries, released from parked where owner = ? and subject = ? order by place limit ?"
 )
 _WAITING = """
-select distinct subject from parked where owner = ? and partition in (select value from json_each(?))
+select distinct subject from parked
+where owner = ? and (? is null or partition in (select value from json_each(?)))
 """
 _DUE = """
 select subject from parked where owner = ? and retry_at <= ? and partition in (select value from json_each(?))
@@ -117,8 +118,9 @@ class SqliteStore:
     async def unpark(self, place: int) -> None:
         await self._write("delete from parked where place = ?", [(place,)])
 
-    async def waiting(self, partitions: Collection[int]) -> Collection[str]:
-        return [row[0] for row in await self._read(_WAITING, self._owner, _json(partitions))]
+    async def waiting(self, partitions: Collection[int] | None) -> Collection[str]:
+        wanted = None if partitions is None else _json(partitions)
+        return [row[0] for row in await self._read(_WAITING, self._owner, wanted, wanted)]
 
     async def due(self, partitions: Collection[int], now: datetime, limit: int) -> Collection[str]:
         rows = await self._read(_DUE, self._owner, now.timestamp(), _json(partitions), limit)

@@ -95,8 +95,8 @@ class Store(Protocol):
 
     async def unpark(self, place: int) -> None: ...
 
-    async def waiting(self, partitions: Collection[int]) -> Collection[str]:
-        """The subjects of these partitions that have something parked."""
+    async def waiting(self, partitions: Collection[int] | None) -> Collection[str]:
+        """The subjects of these partitions, or of all, that have something parked."""
 
     async def due(self, partitions: Collection[int], now: datetime, limit: int) -> Collection[str]:
         """Those of them whose first parked event may be tried again, or was released."""

@@ -46,17 +46,21 @@ class KafkaSender:
         self._making = asyncio.Lock()
 
     async def acknowledge(self, words: Sequence[Acknowledgement]) -> None:
-        await asyncio.gather(*(self.send(self._acks, acknowledgement_message(word)) for word in words))
+        await self._send(self._acks, [acknowledgement_message(word) for word in words])
 
     async def send(self, topic: str, message: Outgoing) -> None:
+        await self._send(topic, [message])
+
+    async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         producer = None
         try:
             async with asyncio.timeout(self._answer_s):
                 producer = await self._ready()
-                delivery = await producer.send(
-                    topic, message.value, key=message.key, headers=list(message.headers)
-                )
-                await delivery
+                arriving = [
+                    await producer.send(topic, one.value, key=one.key, headers=list(one.headers))
+                    for one in messages
+                ]
+                await asyncio.gather(*arriving)
         except (KafkaError, OSError, TimeoutError) as error:
             await self._discard(producer)
             raise Unavailable(f"{topic} does not take messages: {type(error).__name__}") from error

@@ -12,6 +12,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+from consent_client.wire.envelope import ACKNOWLEDGED, DEAD_LETTER, type_of
 from consent_client.wire.pb.consent.v1 import events_pb2 as pb
 
 from consent_service.domain.changes import ConsentChange, ConsentState
@@ -125,7 +126,8 @@ class Topics:
 
     async def _read(self, kind: str) -> list[Any]:
         async with consumer(self.bootstrap) as reader:
-            return await read_to_end(reader, f"{self.prefix}.{kind}.v1")
+            messages = await read_to_end(reader, f"{self.prefix}.{kind}.v1")
+        return [message for message in messages if type_of(message) in (ACKNOWLEDGED, DEAD_LETTER)]
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[AIOKafkaProducer]:

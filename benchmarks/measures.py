@@ -12,6 +12,7 @@ from benchmarks.draining import drain
 from benchmarks.feeding import feed
 from benchmarks.figures import Figure, figure
 from benchmarks.messages import BATCH_QUERIES
+from benchmarks.receiving import EVENTS, receive
 from benchmarks.rows import RECORDS_EACH
 from benchmarks.stage import Service, Stage
 from benchmarks.sweeping import sweep
@@ -31,7 +32,7 @@ _EXPECTED = {"record": 201, "check": 200, "batch_check": 200}
 #: Without names on the command line; `memory_1m` takes longer than all of them.
 DEFAULT = (
     *("record_16", "record_64", "check_16", "check_64", "batch_check", "event_latency_500"),
-    *("event_latency_2000", "relay_drain_1", "relay_drain_2", "feed_1000"),
+    *("event_latency_2000", "relay_drain_1", "relay_drain_2", "feed_1000", "recipient_throughput"),
     *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
 )
 
@@ -240,6 +241,9 @@ def _measure(name: str) -> tuple[str, Measure]:
     if found := re.fullmatch(r"feed_(\d+)(_memory)?", name):
         readers = int(found[1])
         return f"feed {readers}", lambda stage, _: feed(stage, readers)
+    if found := re.fullmatch(r"recipient_throughput(?:_(\d+[km]))?", name):
+        events = _count(found[1]) if found[1] else EVENTS
+        return f"receive {events}", lambda stage, _: receive(stage, events)
     if found := re.fullmatch(r"sweep_(\d+[km])(_people_p99)?", name):
         ended = _count(found[1])
         return f"sweep {ended}", lambda stage, seconds: sweep(stage, ended, seconds)

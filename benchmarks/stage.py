@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 import psutil
 
-from benchmarks import generator, latency, producer, readers
+from benchmarks import generator, latency, producer, readers, recipients
 from benchmarks.messages import CONTROLLER, Person
 from benchmarks.rows import fill, people
 from consent_service.app import keyring_from, open_pool
@@ -203,6 +203,9 @@ class Stage:
 
     async def read(self, plan: readers.Plan) -> readers.Outcome:
         return await _plan("benchmarks.readers", plan, readers.Outcome)
+
+    async def receive(self, plan: recipients.Plan) -> recipients.Outcome:
+        return await _plan("benchmarks.recipients", plan, recipients.Outcome)
 
     async def produce(self, plan: producer.Plan) -> producer.Outcome:
         return await _plan("benchmarks.producer", plan, producer.Outcome)

@@ -1,0 +1,287 @@
+"""A member of the group: takes changes from its partitions, lets them be handled, and commits what is done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from consent_client import clock
+from consent_client.errors import Unavailable
+from consent_client.recipient.catching_up import CatchUp
+from consent_client.recipient.counters import Counters
+from consent_client.recipient.events import Event, told_of, understood
+from consent_client.recipient.handling import Handling
+from consent_client.recipient.lanes import Lanes, Work
+from consent_client.recipient.partition import LeftOff, Partition
+from consent_client.recipient.settings import Limits
+from consent_client.recipient.store import Store, Told
+from consent_client.wire.envelope import HEARTBEAT, type_of
+from consent_client.wire.topics import changes_topic
+
+_FETCH_S = 0.2
+_FETCH_MAX = 500
+_DUE_MAX = 500
+_METADATA_S = 10.0
+_CLOSE_S = 5.0
+_log = logging.getLogger("consent_client.recipient")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the changes are, and the group that shares them; `options` go to aiokafka as they are.
+
+    A `member` with a name gets its partitions back when it begins again within a session.
+    """
+
+    bootstrap: str
+    prefix: str
+    group: str
+    options: Mapping[str, Any]
+    member: str | None = None
+
+
+class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One life of a consumer. Nothing of a partition begins before what is parked there is known."""
+
+    def __init__(
+        self,
+        source: Source,
+        handling: Handling,
+        store: Store,
+        limits: Limits,
+        counters: Counters,
+        catch_up: CatchUp,
+    ) -> None:
+        self._source = source
+        self._handling = handling
+        self._store = store
+        self._limits = limits
+        self._counters = counters
+        self._catch_up = catch_up
+        self._topic = changes_topic(source.prefix)
+        self._lanes = Lanes()
+        self._held: dict[TopicPartition, Partition] = {}
+        self._generation = 0
+        self._consumer: Any = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop. Raises KafkaError, OSError, Unavailable: begin another life."""
+        async with self._joined():
+            work: list[asyncio.Task[Any]] = [
+                asyncio.create_task(stop.wait()),
+                asyncio.create_task(self._read()),
+                asyncio.create_task(self._commit_regularly()),
+                asyncio.create_task(self._look_regularly()),
+            ]
+            try:
+                await asyncio.wait([*work, self._lanes.broken], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in work:
+                    task.cancel()
+                ended = await asyncio.gather(*work, return_exceptions=True)
+            for one in ended:
+                if isinstance(one, BaseException) and not isinstance(one, asyncio.CancelledError):
+                    raise one
+            if self._lanes.broken.done():
+                self._lanes.broken.result()
+
+    @asynccontextmanager
+    async def _joined(self) -> AsyncIterator[None]:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._source.bootstrap,
+            group_id=self._source.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            group_instance_id=self._source.member,
+            session_timeout_ms=int(self._limits.session_s * 1000),
+            heartbeat_interval_ms=int(self._limits.session_s * 1000 / 3),
+            # A rebalance waits for the handlers under way.
+            rebalance_timeout_ms=int((self._limits.finish_s + _CLOSE_S) * 1000),
+            metadata_max_age_ms=int(_METADATA_S * 1000),
+            **self._source.options,
+        )
+        self._consumer.subscribe([self._topic], listener=self)
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                await self._consumer.start()
+            yield
+        finally:
+            await self._give_up_all()
+            # It waits for the broker to hear that the member leaves.
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """All are given up, with what is under way finished or cut off, before anybody else gets them."""
+        await self._give_up_all()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """They are taken up when they are first read."""
+
+    async def _give_up_all(self) -> None:
+        self._generation += 1
+        held, self._held = self._held, {}
+        await asyncio.gather(*(partition.close(self._limits.finish_s) for partition in held.values()))
+        await self._commit(held)
+        for partition in held.values():
+            await self._handling.let_go(partition)
+
+    async def _read(self) -> None:
+        while True:
+            if not await self._lanes.room(self._limits.events_max // 2, limit_s=_FETCH_S):
+                # Asking for nothing tells the group that this member lives.
+                self._consumer.pause(*self._consumer.assignment())
+                await self._consumer.getmany(timeout_ms=0)
+                continue
+            self._consumer.resume(*self._consumer.paused())
+            generation = self._generation
+            for where in self._consumer.assignment():
+                await self._partition(where)
+            found = await self._consumer.getmany(
+                timeout_ms=int(_FETCH_S * 1000), max_records=min(_FETCH_MAX, self._limits.events_max)
+            )
+            for where, messages in found.items():
+                partition = await self._partition(where)
+                # After a rebalance they come again, to whoever holds the partition then.
+                if partition is not None and generation == self._generation:
+                    with contextlib.suppress(LeftOff):
+                        await self._take(partition, messages)
+
+    async def _partition(self, where: TopicPartition) -> Partition | None:
+        """Taken up with what is parked there; None where it was lost meanwhile."""
+        partition = self._held.get(where)
+        if partition is None:
+            partition = self._held[where] = Partition(where.topic, where.partition)
+            with contextlib.suppress(LeftOff):
+                await self._take_up(where, partition)
+        return None if partition.closed.is_set() else partition
+
+    async def _take_up(self, where: TopicPartition, partition: Partition) -> None:
+        epochs = await self._handling.persist(partition, self._store.epochs)
+        partition.ledger_epoch = epochs.get(where.partition)
+        await self._handling.take_up(partition)
+        async with asyncio.timeout(self._limits.answer_s):
+            partition.committed = await self._consumer.committed(where)
+        partition.next_offset = partition.committed
+        if partition.committed is None and partition.ledger_epoch is not None:
+            # Kafka has forgotten a member that was here before: it expects all that was ever told.
+            partition.next_offset = 0
+
+    async def _take(self, partition: Partition, messages: Sequence[Any]) -> None:
+        for message in messages:
+            if partition.next_offset is not None and message.offset > partition.next_offset:
+                _log.error("changes are gone before they were read: taking over what stands")
+                await self._take_over(partition)
+            if type_of(message) == HEARTBEAT and not partition.closed.is_set():
+                partition.skip(message.offset)
+                continue
+            event = understood(told_of(message))
+            if event.change is not None and event.change.ledger_epoch > (partition.ledger_epoch or 0):
+                await self._enter_epoch(partition, event.change.ledger_epoch)
+            if partition.closed.is_set():
+                return
+            if self._handling.concerns(event):
+                partition.begin(message.offset, message.timestamp)
+                self._put(partition, event)
+            else:
+                partition.skip(message.offset)
+
+    def _put(self, partition: Partition, event: Event) -> None:
+        self._lanes.put(partition, event.told.subject, lambda: self._handling.arrived(partition, event))
+
+    async def _take_over(self, partition: Partition, ledger_epoch: int | None = None) -> None:
+        """Act on what stands; in a new ledger epoch also on what it knows no more."""
+        count = len(self._consumer.partitions_for_topic(self._topic) or ())
+        stands = await self._catch_up.what_stands(partition.number, count)
+        lost: list[Told] = []
+        if ledger_epoch is not None:
+            # A state of an earlier epoch is about to be told anew; until then it is not known.
+            lost = await self._catch_up.what_is_lost(stands, partition.number, ledger_epoch)
+        for told in [*stands, *lost]:
+            event = understood(told)
+            if ledger_epoch is None or _is_of(event, ledger_epoch):
+                await self._room()
+                if partition.closed.is_set():
+                    return
+                self._put(partition, event)
+        await partition.idle()
+
+    async def _enter_epoch(self, partition: Partition, ledger_epoch: int) -> None:
+        if partition.ledger_epoch is not None:
+            _log.warning("the ledger was restored from a backup: taking over what stands")
+            await self._take_over(partition, ledger_epoch)
+            if partition.closed.is_set():
+                return
+        await self._handling.persist(partition, lambda: self._store.set_epoch(partition.number, ledger_epoch))
+        partition.ledger_epoch = ledger_epoch
+
+    async def _room(self) -> None:
+        while not await self._lanes.room(self._limits.events_max, limit_s=_FETCH_S):
+            continue
+
+    async def _commit_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.commit_s)
+            await self._commit(self._held)
+            self._look_back()
+
+    async def _commit(self, held: Mapping[TopicPartition, Partition]) -> None:
+        """What could not be committed is told again."""
+        offsets = {
+            where: partition.progress
+            for where, partition in held.items()
+            if partition.progress is not None and partition.progress != partition.committed
+        }
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                await self._consumer.commit(offsets)
+        except (KafkaError, OSError, TimeoutError) as error:
+            _log.warning("progress was not committed: %s", type(error).__name__)
+            return
+        for where, offset in offsets.items():
+            held[where].committed = offset
+
+    def _look_back(self) -> None:
+        held = self._held.items()
+        oldest = [ms for _, partition in held if (ms := partition.oldest_ms) is not None]
+        self._counters.oldest_s = max(0.0, clock.now().timestamp() - min(oldest) / 1000) if oldest else 0.0
+        self._counters.lag = sum(
+            max(0, (self._consumer.highwater(where) or 0) - (partition.progress or 0))
+            for where, partition in held
+        )
+
+    async def _look_regularly(self) -> None:
+        """Parked events that are due get their turn."""
+        while True:
+            await asyncio.sleep(self._limits.look_s)
+            numbers = [partition.number for partition in self._held.values()]
+            if not numbers or not self._counters.parked:
+                continue
+            try:
+                due = await self._store.due(numbers, clock.now(), _DUE_MAX)
+            except Unavailable as error:
+                _log.warning("trying again: %s", error)
+                continue
+            for subject in due:
+                partition = self._handling.partition_of(subject)
+                if partition is not None and not self._lanes.is_busy(subject):
+                    self._lanes.put(partition, subject, _again(self._handling, partition, subject))
+
+
+def _again(handling: Handling, partition: Partition, subject: str) -> Work:
+    return lambda: handling.again(partition, subject)
+
+
+def _is_of(event: Event, ledger_epoch: int) -> bool:
+    """What is not understood is of any."""
+    return event.change is None or event.change.ledger_epoch >= ledger_epoch

@@ -23,8 +23,6 @@ from consent_service.cli.run import prepared
 from consent_service.cli.running import Running, find_running
 from consent_service.cli.token import make_token
 from consent_service.embedded import AlreadyRunning, EngineError
-from consent_service.events.follow import StreamAway
-from consent_service.events.messages import NotUnderstood
 from consent_service.logs import set_up_logging
 from consent_service.settings import Secret, Settings, SettingsError, load_settings
 from consent_service.storage.preparation import MigrationFailed
@@ -72,7 +70,7 @@ def run(arguments: argparse.Namespace, _: Settings | None) -> int:
     set_up_logging("warning", machine=False)
     try:
         return uvloop.run(_until_interrupted(arguments))
-    except (DemoFailed, CallFailed, StreamAway, NotUnderstood) as error:
+    except (DemoFailed, CallFailed) as error:
         print(f"\nconsent-service: the demo failed: {error}", file=sys.stderr)
     except (AlreadyRunning, EngineError, MigrationFailed, PortTaken) as error:
         print(f"consent-service: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The demo's downstream systems: each follows the stream by itself and does nothing without a yes that it has read."""
+"""The demo's downstream systems: recipients as anybody would write them, which act on what they read and say so."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-
-from consent_service.domain.changes import ConsentChange
-from consent_service.events.follow import Position, follow
+from consent_client import Limits, Recipient
+from consent_client.model import Change
 
 TOPIC = "consent.changes.v1"
+#: Progress is looked at so often, to tell when a recipient has caught up.
+_LIMITS = Limits(commit_s=0.1)
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -25,7 +26,7 @@ class Heard(msgspec.Struct, frozen=True):
     processes: bool
 
 
-class Recipient:
+class System(Recipient):
     """One downstream system, for one purpose of one controller; the words say what it does for a person."""
 
     def __init__(self, name: str, slug: str, controller: str, purpose: str) -> None:
@@ -33,65 +34,54 @@ class Recipient:
         self.slug = slug
         self.controller = controller
         self.purpose = purpose
+        self.purposes = (purpose,)
         self._persons: set[UUID] = set()
-        self._sequences: dict[UUID, int] = {}
         self._heard: defaultdict[UUID, asyncio.Future[Heard]] = defaultdict(asyncio.Future)
-        self._reading: asyncio.Task[None] | None = None
+        self._working: asyncio.Task[None] | None = None
+
+    async def start(self, change: Change) -> None:
+        self._persons.add(change.subject_id)
+        self._note(change)
+
+    async def stop(self, change: Change) -> None:
+        self._persons.discard(change.subject_id)
+        self._note(change)
 
     def processes(self, subject_id: UUID) -> bool:
-        """Whether it may process data of this person, from what it has read alone."""
+        """Whether it may process data of this person, from what it was told alone."""
         return subject_id in self._persons
 
-    def read(self, change: ConsentChange) -> None:
-        """Start or stop for the person. What is not above the last sequence known is a repetition."""
-        if change.controller != self.controller or change.purpose not in (self.purpose, None):
-            return
-        if change.sequence <= self._sequences.get(change.subject_id, 0):
-            return
-        self._sequences[change.subject_id] = change.sequence
-        # An act on the whole person has no purpose and allows nothing; neither does an unknown word.
-        if change.allowed:
-            self._persons.add(change.subject_id)
-        else:
-            self._persons.discard(change.subject_id)
-        heard = self._heard[change.record_id]
-        if not heard.done():
-            heard.set_result(Heard(time.perf_counter(), self.processes(change.subject_id)))
-
     async def heard(self, record_id: UUID, patience_s: float) -> Heard:
-        """What it did on that record, as soon as it has. Raises TimeoutError, or what ended its reading."""
-        heard, reading = self._heard[record_id], self._reading
-        assert reading is not None
-        waiting: set[asyncio.Future[Any]] = {heard, reading}
+        """What it did on that record, as soon as it has. Raises TimeoutError, or what ended its work."""
+        heard, working = self._heard[record_id], self._working
+        assert working is not None
+        waiting: set[asyncio.Future[Any]] = {heard, working}
         await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
         if heard.done():
             return heard.result()
-        if reading.done():
-            reading.result()
+        if working.done():
+            working.result()
         raise TimeoutError
 
     @asynccontextmanager
-    async def following(self, bootstrap: str, group: str) -> AsyncIterator[None]:
-        """It reads what is published while the block runs. Raises StreamAway where it cannot begin."""
-        listening = asyncio.Event()
-        reading = self._reading = asyncio.create_task(self._follow(bootstrap, group, listening))
-        begun = asyncio.create_task(listening.wait())
+    async def at_work(self, bootstrap: str, patience_s: float) -> AsyncIterator[None]:
+        """It follows while the block runs, which begins once it has caught up. Raises TimeoutError."""
+        stop = asyncio.Event()
+        self._working = asyncio.create_task(
+            self.run(kafka=bootstrap, controller=self.controller, limits=_LIMITS, stop=stop)
+        )
         try:
-            await asyncio.wait({begun, reading}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                reading.result()
+            async with asyncio.timeout(patience_s):
+                while self.counters.lag != 0 and not self._working.done():  # noqa: ASYNC110  a count tells nobody
+                    await asyncio.sleep(_LIMITS.commit_s / 2)
             yield
         finally:
-            begun.cancel()
-            reading.cancel()
-            await asyncio.wait({reading})
-
-    async def _follow(self, bootstrap: str, group: str, listening: asyncio.Event) -> None:
-        """Out of touch with the stream it processes nobody."""
-        try:
-            async with follow(bootstrap, TOPIC, group=group, position=Position.END) as changes:
-                listening.set()
-                async for received in changes:
-                    self.read(received.change)
-        finally:
+            stop.set()
+            # Out of touch with the stream it processes nobody.
             self._persons.clear()
+            await asyncio.wait({self._working})
+
+    def _note(self, change: Change) -> None:
+        heard = self._heard[change.record_id]
+        if not heard.done():
+            heard.set_result(Heard(time.perf_counter(), self.processes(change.subject_id)))

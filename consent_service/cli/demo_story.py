@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import msgspec
+from consent_client.http.answers import Permission
 
-from consent_service.cli.demo_client import Client, Permission, Recorded, Shown, open_client
-from consent_service.cli.demo_recipients import TOPIC, Heard, Recipient
+from consent_service.cli.demo_client import Client, Recorded, Shown, open_client
+from consent_service.cli.demo_recipients import TOPIC, Heard, System
 from consent_service.cli.demo_view import View, milliseconds, shortened
 
 #: A recipient that has not acted by then has failed.
 PATIENCE_S = 5.0
+#: How long recipients may take to join and to read what they missed since the last telling.
+_CAUGHT_UP_S = 60.0
 _NAME_LENGTH = 39
 
 
@@ -43,7 +46,7 @@ class Person(msgspec.Struct):
 class Step(msgspec.Struct, frozen=True):
     """One decision: what the recipient has to do about it, in words, and whether it may process afterwards."""
 
-    recipient: Recipient
+    recipient: System
     command: str
     does: str
     processes: bool
@@ -53,7 +56,7 @@ class Row(msgspec.Struct, frozen=True):
     """A permission to ask for, with the reasons that are due before and after the withdrawals."""
 
     person: Person
-    recipient: Recipient
+    recipient: System
     before: str
     after: str = "withdrawn"
 
@@ -62,22 +65,20 @@ class Cast:
     """Who takes part: fresh persons, so that the story can be told again on the same data."""
 
     def __init__(self) -> None:
-        #: Distinguishes this telling's persons and consumer groups from all others.
-        self.run = secrets.token_hex(4)
-        self.reader = Person("Kari", ("email", f"kari.{self.run}@example.org"))
+        #: Distinguishes this telling's persons from all others.
+        run = secrets.token_hex(4)
+        self.reader = Person("Kari", ("email", f"kari.{run}@example.org"))
         self.visitor = Person("Visitor", ("visitor", secrets.token_urlsafe(16)))
-        self.candidate = Person("Ola", ("email", f"ola.{self.run}@example.org"))
-        self.guest = Person("Nora", ("email", f"nora.{self.run}@example.org"))
-        self.newsletter = Recipient("Brevo newsletter tool", "brevo", "ansettr", "nyhetsbrev")
-        self.analytics = Recipient("Matomo tag gate", "matomo", "ansettr", "nettstedanalyse-matomo")
-        self.pixel = Recipient("Facebook pixel gate", "facebook", "ansettr", "facebook-piksel")
-        self.recruitment = Recipient(
-            "Recruitment database", "recman", "coness", "apne-soknader-og-cv-database"
-        )
-        self.webinars = Recipient("Webinar publishing", "youtube", "assessio", "hr-hub-gjester")
+        self.candidate = Person("Ola", ("email", f"ola.{run}@example.org"))
+        self.guest = Person("Nora", ("email", f"nora.{run}@example.org"))
+        self.newsletter = System("Brevo newsletter tool", "brevo", "ansettr", "nyhetsbrev")
+        self.analytics = System("Matomo tag gate", "matomo", "ansettr", "nettstedanalyse-matomo")
+        self.pixel = System("Facebook pixel gate", "facebook", "ansettr", "facebook-piksel")
+        self.recruitment = System("Recruitment database", "recman", "coness", "apne-soknader-og-cv-database")
+        self.webinars = System("Webinar publishing", "youtube", "assessio", "hr-hub-gjester")
 
     @property
-    def recipients(self) -> tuple[Recipient, ...]:
+    def recipients(self) -> tuple[System, ...]:
         return self.newsletter, self.analytics, self.pixel, self.recruitment, self.webinars
 
     @property
@@ -104,29 +105,24 @@ class Story:
         self._cast = Cast()
         self._shown: dict[str, Shown] = {}
         self._stopped: list[float] = []
+        self._withdrawn: list[tuple[Person, System, UUID]] = []
 
     async def tell(self) -> None:
-        """Raises DemoFailed, CallFailed, StreamAway, NotUnderstood."""
+        """Raises DemoFailed, CallFailed."""
         cast = self._cast
         self._open()
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(open_client(self._service.url, self._service.token))
             await client.until_ready()
-            await asyncio.gather(
-                *(
-                    stack.enter_async_context(
-                        one.following(self._service.kafka_bootstrap, f"demo-{one.slug}-{cast.run}")
-                    )
-                    for one in cast.recipients
-                )
-            )
+            await asyncio.gather(*(stack.enter_async_context(self._at_work(one)) for one in cast.recipients))
             for one in cast.recipients:
                 self._shown[one.purpose] = await client.shown(one.controller, one.purpose)
             await self._consents(client)
             before = await self._permissions(client)
             await self._withdrawals(client)
             after = await self._permissions(client)
-        self._close(before, after)
+            self._answers(before, after)
+            await self._proof(client)
 
     def _open(self) -> None:
         view = self._view
@@ -152,7 +148,7 @@ class Story:
         cast = self._cast
         self._view.title("1. They decide")
         self._view.text(
-            "On the left, the time since the web site sent the decision (POST /v1/decisions). With 201 "
+            "On the left, the time since the web site sent the decision (POST /v1/decisions). With the answer "
             "it is on record for good. On the right, the time from that answer to the system's reaction."
         )
         newsletter, database = cast.newsletter, cast.recruitment
@@ -214,9 +210,7 @@ class Story:
         recorded = await client.decide(steps[0].recipient.controller, person.identifier, decisions)
         person.subject_id = recorded.subject_id
         statuses = ", ".join(recorded.statuses)
-        self._view.moment(
-            recorded.answered_at - recorded.asked_at, f"{recorded.http_status}, on record as {statuses}"
-        )
+        self._view.moment(recorded.answered_at - recorded.asked_at, f"answered, on record as {statuses}")
         reactions = [
             (await self._heard(step, record_id), step)
             for step, record_id in zip(steps, recorded.records, strict=True)
@@ -244,6 +238,7 @@ class Story:
             raise DemoFailed(f"the {name} {does} the data of {person.name} after `{step.command}`.")
         if step.command == "withdraw":
             self._stopped.append(since)
+            self._withdrawn.append((person, step.recipient, recorded.records[0]))
 
     async def _permissions(self, client: Client) -> list[Permission]:
         found = []
@@ -256,8 +251,8 @@ class Story:
             )
         return found
 
-    def _close(self, before: Sequence[Permission], after: Sequence[Permission]) -> None:
-        """The table, and what it comes to. Raises DemoFailed where a permission is not the one due."""
+    def _answers(self, before: Sequence[Permission], after: Sequence[Permission]) -> None:
+        """The table. Raises DemoFailed where a permission is not the one due."""
         rows = self._cast.rows
         self._view.title("3. May it be done? What the service answers, before and after the withdrawals")
         self._view.table(
@@ -273,6 +268,25 @@ class Story:
             ],
         )
         check_permissions(rows, before, after)
+
+    async def _proof(self, client: Client) -> None:
+        """What each system said about the withdrawal it acted on. Raises DemoFailed where one said nothing."""
+        self._view.title("4. Can it be proven? What the service knows of each withdrawal")
+        self._view.text(
+            "Each system acknowledges what it did, and the service keeps it with the record "
+            "(GET /v1/records/{record_id}/propagation). Who owes a word and is late would stand here too."
+        )
+        lines = []
+        for person, system, record_id in self._withdrawn:
+            progress = await client.settled(system.controller, record_id, system.slug, self._patience_s)
+            if progress is None or progress.settled_at is None or progress.owed_since is None:
+                raise DemoFailed(
+                    f"{self._patience_s:g} s later the service knows nothing of what the {system.name} did about "
+                    f"the withdrawal of {person.name}."
+                )
+            after = (progress.settled_at - progress.owed_since).total_seconds()
+            lines.append((person.name, system.name, str(progress.outcome), f"{milliseconds(after)} later"))
+        self._view.table(("Who", "System", "It says", "On record"), lines)
         self._view.text(
             f"Four withdrawals, four systems that stopped, the slowest {milliseconds(max(self._stopped))} after "
             "the answer; the Facebook pixel never began. The service called none of them, and knows none of "
@@ -280,12 +294,24 @@ class Story:
             "never by an address or a cookie."
         )
 
+    @asynccontextmanager
+    async def _at_work(self, system: System) -> AsyncIterator[None]:
+        """Raises DemoFailed where it has not caught up in time."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(system.at_work(self._service.kafka_bootstrap, _CAUGHT_UP_S))
+            except TimeoutError:
+                raise DemoFailed(
+                    f"the {system.name} has not caught up with {TOPIC} within {_CAUGHT_UP_S:g} s."
+                ) from None
+            yield
+
 
 def check_permissions(rows: Sequence[Row], before: Sequence[Permission], after: Sequence[Permission]) -> None:
     """Raises DemoFailed at the first permission that is not the one due."""
     for row, *found in zip(rows, before, after, strict=True):
         for moment, answer, due in zip(("before", "after"), found, (row.before, row.after), strict=True):
-            if answer != Permission(due == "given", due):
+            if (answer.allowed, answer.reason) != (due == "given", due):
                 raise DemoFailed(
                     f"{moment} the withdrawals the permission of {row.person.name} for {row.recipient.purpose} is "
                     f"`{_told(answer)}`, and should have been `{due}`."

@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from consent_client.http.answers import Permission
+from consent_client.words import Reason
 
-from consent_service.cli.demo_client import CallFailed, Permission
-from consent_service.cli.demo_recipients import Recipient
+from consent_service.cli.demo_client import CallFailed
 from consent_service.cli.demo_story import Cast, DemoFailed, Row, Service, Story, check_permissions
 from consent_service.cli.demo_view import View, wants_colour
 from consent_service.cli.progress import Progress
 from consent_service.cli.run import prepared
 from consent_service.cli.running import find_running
 from consent_service.cli.token import make_token
-from consent_service.domain.values import Command, Reason, Status
 from consent_service.embedded import KafkaServer
 from consent_service.settings import load_settings
 from tests.databases import TestDatabase
 from tests.endtoend.conftest import load_samples
-from tests.events.samples import ANNA, a_change
 from tests.processes import ROOT, Process, environment_for, serving, start
 
 DEMO_S = 40.0
@@ -77,10 +76,6 @@ def engines(database: TestDatabase, kafka: KafkaServer) -> dict[str, str]:
     }
 
 
-def recipient() -> Recipient:
-    return Recipient("Brevo newsletter tool", "brevo", "ansettr", "nyhetsbrev")
-
-
 async def test_by_itself_it_starts_a_service_tells_the_story_and_leaves_nothing(
     database: TestDatabase, kafka: KafkaServer, tmp_path: Path
 ) -> None:
@@ -92,6 +87,8 @@ async def test_by_itself_it_starts_a_service_tells_the_story_and_leaves_nothing(
         [line] = [line for line in told.output.splitlines() if does in line]
         assert re.fullmatch(rf" +[\d.]+ ms   {name}: +{does} +[+-]\d[\d.]* ms", line), line
     assert TABLE in told.output
+    for name in WITHDRAWALS:
+        assert re.search(rf"\w+ +{name} +stopped +[\d.]+ ms later\n", told.output)
     assert max(map(len, told.output.splitlines())) <= 80
     assert "\x1b" not in told.output
     assert "@" not in told.output
@@ -169,7 +166,7 @@ async def test_a_consumer_that_hears_nothing_fails_the_demo(
             await Story(here, View(view, colour=False), patience_s=0.2).tell()
 
     assert "0.2 s after the answer to `request`" in str(failed.value)
-    assert "201, on record as requested" in view.getvalue()
+    assert "answered, on record as requested" in view.getvalue()
 
 
 async def test_what_the_service_refuses_is_told_in_its_own_words(
@@ -180,82 +177,33 @@ async def test_what_the_service_refuses_is_told_in_its_own_words(
     async with serving(environment) as service:
         settings = load_settings(environment)
         here = Service(service.url, kafka.bootstrap, "of the test", lambda one: make_token(settings, one))
-        with pytest.raises(CallFailed, match=r"GET /v1/purposes/nyhetsbrev: 403, .*controller"):
+        with pytest.raises(CallFailed, match=r"reading the purpose nyhetsbrev: 403 .*controller"):
             await Story(here, View(io.StringIO(), colour=False)).tell()
 
 
-async def test_a_recipient_does_nothing_without_a_yes_that_it_has_read() -> None:
-    one = recipient()
-    assert not one.processes(ANNA)
-
-    one.read(a_change())
-    assert one.processes(ANNA)
-
-    one.read(a_change(sequence=2, command=Command.WITHDRAW, status=Status.WITHDRAWN, allowed=False))
-    assert not one.processes(ANNA)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"controller": "coness"},
-        {"purpose": "kontaktskjema"},
-        {"status": Status.REQUESTED, "allowed": False, "reason": Reason.REQUESTED},
-        {"status": None, "allowed": False, "reason": None},
-        {"purpose": None, "status": None, "allowed": None, "reason": None},
-    ],
-)
-async def test_a_recipient_does_not_begin_on(fields: dict[str, object]) -> None:
-    one = recipient()
-    one.read(a_change(**fields))
-
-    assert not one.processes(ANNA)
-
-
-async def test_a_recipient_stops_for_a_person_as_a_whole() -> None:
-    one = recipient()
-    one.read(a_change())
-    one.read(a_change(sequence=2, command=Command.RESTRICT, purpose=None, status=None, allowed=None))
-
-    assert not one.processes(ANNA)
-
-
-async def test_a_repeated_yes_does_not_undo_the_no_that_came_after_it() -> None:
-    one = recipient()
-    one.read(a_change())
-    one.read(a_change(sequence=2, command=Command.WITHDRAW, status=Status.WITHDRAWN, allowed=False))
-    one.read(a_change(replayed=True))
-
-    assert not one.processes(ANNA)
-
-
-async def test_a_recipient_out_of_touch_with_the_stream_processes_nobody(kafka: KafkaServer) -> None:
-    one = recipient()
-    async with one.following(kafka.bootstrap, "out-of-touch"):
-        one.read(a_change())
-        assert one.processes(ANNA)
-
-    assert not one.processes(ANNA)
+def answered(allowed: bool, reason: str) -> Permission:
+    return Permission(allowed=allowed, reason=Reason(reason), status=None)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [
         (
-            Permission(True, "given"),
-            Permission(True, "given"),
+            answered(True, "given"),
+            answered(True, "given"),
             "after the withdrawals .* Kari .* `yes, given`",
         ),
-        (Permission(False, "requested"), Permission(False, "withdrawn"), "before .* `no, requested`"),
-        (Permission(True, "given"), Permission(True, "withdrawn"), "after .* `yes, withdrawn`"),
+        (answered(False, "requested"), answered(False, "withdrawn"), "before .* `no, requested`"),
+        (answered(True, "given"), answered(True, "withdrawn"), "after .* `yes, withdrawn`"),
     ],
 )
 def test_a_permission_that_is_not_the_one_due_fails_the_demo(
     before: Permission, after: Permission, complaint: str
 ) -> None:
-    row = Row(Cast().reader, recipient(), "given")
+    cast = Cast()
+    row = Row(cast.reader, cast.newsletter, "given")
 
-    check_permissions([row], [Permission(True, "given")], [Permission(False, "withdrawn")])
+    check_permissions([row], [answered(True, "given")], [answered(False, "withdrawn")])
     with pytest.raises(DemoFailed, match=complaint):
         check_permissions([row], [before], [after])
 

@@ -3,9 +3,16 @@
 from consent_client import errors, model, words
 from consent_client.http.client import ConsentClient
 from consent_client.http.sync import SyncConsentClient
+from consent_client.recipient import Accepted, Limits, MappingKey, Recipient
+from consent_client.words import Outcome
 
 __all__ = [
+    "Accepted",
     "ConsentClient",
+    "Limits",
+    "MappingKey",
+    "Outcome",
+    "Recipient",
     "SyncConsentClient",
     "errors",
     "model",

@@ -231,7 +231,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             await asyncio.sleep(self._limits.commit_s)
             await self._commit(self._held)
-            self._look_back()
+            await self._look_back()
 
     async def _commit(self, held: Mapping[TopicPartition, Partition]) -> None:
         """What could not be committed is told again."""
@@ -251,13 +251,21 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         for where, offset in offsets.items():
             held[where].committed = offset
 
-    def _look_back(self) -> None:
-        held = self._held.items()
-        oldest = [ms for _, partition in held if (ms := partition.oldest_ms) is not None]
+    async def _look_back(self) -> None:
+        held = dict(self._held)
+        oldest = [ms for partition in held.values() if (ms := partition.oldest_ms) is not None]
         self._counters.oldest_s = max(0.0, clock.now().timestamp() - min(oldest) / 1000) if oldest else 0.0
+        if not held:
+            return
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                ends = await self._consumer.end_offsets(held)
+        except (KafkaError, OSError, TimeoutError) as error:
+            _log.warning("how far it is behind is not known: %s", type(error).__name__)
+            return
+        # Nothing taken and nothing committed: it begins at the topic's start.
         self._counters.lag = sum(
-            max(0, (self._consumer.highwater(where) or 0) - (partition.progress or 0))
-            for where, partition in held
+            max(0, ends[where] - (partition.progress or 0)) for where, partition in held.items()
         )
 
     async def _look_regularly(self) -> None:

@@ -19,7 +19,7 @@ class Counters(msgspec.Struct):
     dead_letters: int = 0
     parked: int = 0
     """Persons whose events wait, now."""
-    lag: int = 0
-    """Messages on the partitions it holds that are not done, now."""
+    lag: int | None = None
+    """Messages on the partitions it holds that are not done, now; None before it holds any. Caught up at 0."""
     oldest_s: float = 0.0
     """How long ago the oldest of them was published."""

@@ -52,7 +52,7 @@ class ConsentGate:
         self._clock = clock or Clock()
         self._memory = _Memory(controller, purposes)
         self._touch = Touch(self._clock, out_of_touch_after)
-        self._knowledge = Knowledge(self._memory, self._touch, self._clock)
+        self.knowledge = Knowledge(self._memory, self._touch, self._clock)
         self._source = source
         self._following: asyncio.Task[None] | None = None
 
@@ -82,10 +82,10 @@ class ConsentGate:
             async with asyncio.timeout(within.total_seconds()):
                 while not self._touch.is_kept():
                     if self._following is None or self._following.done():
-                        raise Unavailable(f"The gate does not follow: {self._knowledge.why}.")
-                    await self._knowledge.told()
+                        raise Unavailable(f"The gate does not follow: {self.knowledge.why}.")
+                    await self.knowledge.told()
         except TimeoutError:
-            raise Unavailable(f"The gate is not ready: {self._knowledge.why}.") from None
+            raise Unavailable(f"The gate is not ready: {self.knowledge.why}.") from None
 
     def allows(self, subject_id: UUID | str, purpose: str) -> bool:
         """May the purpose be pursued for the person now. Asks nobody. Raises ValueError for what is no subject id."""
@@ -118,7 +118,7 @@ class ConsentGate:
         """As `allows`, with the reason."""
         subject = subject_id.int if isinstance(subject_id, UUID) else _number(subject_id)
         if not self._touch.is_kept():
-            was_ready = self._knowledge.was_ready
+            was_ready = self.knowledge.was_ready
             return Answer(False, GateReason.OUT_OF_TOUCH if was_ready else GateReason.NOT_READY)
         return self._memory.answer(subject, purpose, self._clock.now())
 
@@ -132,7 +132,7 @@ class ConsentGate:
         return len(self._memory)
 
     async def _follow(self) -> None:
-        knowledge = self._knowledge
+        knowledge = self.knowledge
         why = "it was closed"
         try:
             await self._source.follow(knowledge)

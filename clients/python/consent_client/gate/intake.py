@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from consent_client.errors import NotUnderstood
 from consent_client.gate.memory import Memory, take
 from consent_client.gate.packing import (
@@ -101,7 +103,7 @@ class Intake:
             return True
         try:
             state = _parse(value)
-        except ValueError:
+        except DecodeError:
             return False
         if (
             state.subject_id != subject.decode()

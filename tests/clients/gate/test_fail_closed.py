@@ -198,6 +198,28 @@ def test_R33_a_state_that_is_not_understood_is_no_for_its_person_alone_until_the
     assert why(gate) == "given"
 
 
+def test_R33_a_word_about_a_purpose_under_the_key_of_the_whole_person_is_a_no_about_the_person() -> None:
+    gate = a_gate(NEWSLETTER, a_state())
+
+    gate.reads(msgspec.structs.replace(laid(a_state()), key=b"ansettr/%b" % str(ANNA).encode()))
+
+    assert why(gate) == "not_understood"
+
+
+@pytest.mark.parametrize("text", ["", "anna", "0198f3a2-7c11-7000-8000-0000_000a11a", "0198f3a2", "g" * 32])
+def test_what_is_no_subject_id_is_refused(text: str) -> None:
+    gate = a_gate(NEWSLETTER, a_state())
+
+    with pytest.raises(ValueError, match=r"is a UUID|invalid literal"):
+        gate.allows(text, "nyhetsbrev")
+
+
+def test_a_subject_id_may_be_written_in_any_way_that_names_it() -> None:
+    gate = a_gate(NEWSLETTER, a_state())
+
+    assert gate.allows(str(ANNA).upper(), "nyhetsbrev") and gate.allows(ANNA.hex, "nyhetsbrev")
+
+
 def test_R33_a_purpose_that_is_not_understood_is_no_until_the_next() -> None:
     gate = a_gate(NEWSLETTER, a_state())
 

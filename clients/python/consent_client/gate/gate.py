@@ -14,13 +14,13 @@ from consent_client.errors import Unavailable
 from consent_client.gate.answers import Answer, GateReason
 from consent_client.gate.kafka import KafkaSource
 from consent_client.gate.knowledge import Knowledge, Source
-from consent_client.gate.memory import CONSENT, NO
-from consent_client.gate.memory import Memory as _Memory
+from consent_client.gate.memory import CONSENT, YES, Memory
 from consent_client.gate.moments import Clock
-from consent_client.gate.packing import ALLOWED, CODES, EPOCH, UNTIL, UNTILS, VERSION, VERSIONS
+from consent_client.gate.packing import CODES, UNTIL, UNTILS, VERSION, VERSIONS
 from consent_client.gate.touch import Touch
 
 _log = logging.getLogger(__name__)
+_CODE = CODES - 1
 
 OUT_OF_TOUCH_AFTER = timedelta(seconds=30)
 READY_WITHIN = timedelta(seconds=60)
@@ -50,7 +50,8 @@ class ConsentGate:
     ) -> None:
         """Of all the controller's purposes, or of those named. Usually made by `kafka` or `http`."""
         self._clock = clock or Clock()
-        self._memory = _Memory(controller, purposes)
+        self._wall, self._steady = self._clock.wall, self._clock.steady
+        self._memory = Memory(controller, purposes)
         self._touch = Touch(self._clock, out_of_touch_after)
         self.knowledge = Knowledge(self._memory, self._touch, self._clock)
         self._source = source
@@ -89,30 +90,28 @@ class ConsentGate:
 
     def allows(self, subject_id: UUID | str, purpose: str) -> bool:
         """May the purpose be pursued for the person now. Asks nobody. Raises ValueError for what is no subject id."""
+        # The same as `answer`, but for its reasons; written so that it takes a microsecond.
         subject = subject_id.int if subject_id.__class__ is UUID else _number(subject_id)
-        wall, steady, touch, memory = self._clock.wall(), self._clock.steady(), self._touch, self._memory
-        if not (touch.wall_from <= wall <= touch.wall_upto and steady <= touch.steady_upto):
+        wall, steady, touch = self._wall(), self._steady(), self._touch
+        if steady > touch.steady_upto or not touch.wall_from <= wall <= touch.wall_upto:
             return False
+        memory = self._memory
         pursued = memory.pursued.get(purpose)
-        if pursued is None:
+        if pursued is None or (memory.persons and not memory.allows_person(subject)):
             return False
-        of_person = memory.persons.get(subject)
-        if of_person is not None and not (of_person >> ALLOWED & 1 and of_person >> EPOCH >= memory.epoch):
-            return False
-        now = self._clock.at(wall, steady)
+        now = steady + self._clock.ahead
+        if wall > now:
+            now = self._clock.at(wall, steady)
         if not pursued.since <= now < pursued.upto:
             pursued.turn(now, memory.epoch)
         packed = pursued.pairs.get(subject)
         if packed is None:
             return pursued.default
-        rule = pursued.rules[packed & CODES - 1]
-        if rule == NO or packed >> EPOCH < memory.epoch:
-            return False
-        if rule != CONSENT:
-            return True
+        rule = pursued.rules[packed & _CODE]
+        if rule != CONSENT or packed < memory.in_epoch:
+            return rule == YES and packed >= memory.in_epoch
         until = packed >> UNTIL & UNTILS
-        is_valid = packed >> VERSION & VERSIONS >= pursued.oldest_valid
-        return is_valid and (until == 0 or now < until * 1000)
+        return packed >> VERSION & VERSIONS >= pursued.oldest_valid and (not until or now < until * 1000)
 
     def answer(self, subject_id: UUID | str, purpose: str) -> Answer:
         """As `allows`, with the reason."""
@@ -146,4 +145,8 @@ class ConsentGate:
 
 
 def _number(subject_id: UUID | str) -> int:
-    return UUID(str(subject_id)).int
+    # UUID would take 1.5 microseconds, and signs that are none of a subject's id.
+    digits = str(subject_id).replace("-", "")
+    if len(digits) != 32 or not (digits.isascii() and digits.isalnum()):
+        raise ValueError("a subject's id is a UUID")
+    return int(digits, 16)

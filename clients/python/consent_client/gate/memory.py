@@ -66,20 +66,23 @@ class Pursued:
 
 
 class Memory:
-    """Of one controller; with `purposes`, of these alone. `persons` has words about persons as a whole."""
+    """Of one controller; with `purposes`, of these alone. `persons` has words about persons as a whole.
+
+    What was packed in the present ledger epoch is not below `in_epoch`.
+    """
 
     def __init__(self, controller: str, purposes: Collection[str] | None = None) -> None:
         self.controller = controller
         self._named = None if purposes is None else frozenset(purposes)
         self.pursued: dict[str, Pursued] = {}
         self.persons: dict[int, int] = {}
-        self.epoch = 0
+        self.epoch = self.in_epoch = 0
 
     def forget(self) -> None:
         """Everything, as at the beginning."""
         self.pursued.clear()
         self.persons.clear()
-        self.epoch = 0
+        self.epoch = self.in_epoch = 0
 
     def __len__(self) -> int:
         """Subjects and purposes of which something is known."""
@@ -88,6 +91,7 @@ class Memory:
     def raise_epoch(self, epoch: int) -> None:
         """What was told in an earlier epoch is no from now on."""
         self.epoch = epoch
+        self.in_epoch = epoch << EPOCH
         for pursued in self.pursued.values():
             pursued.forget_terms()
 
@@ -163,7 +167,7 @@ class Memory:
         if pursued is None or (pursued.purpose is None and not pursued.is_damaged):
             return Answer(False, GateReason.UNKNOWN_PURPOSE)
         of_person = self.persons.get(subject)
-        if of_person is not None and not self._is_allowed(of_person):
+        if of_person is not None and not self.allows_person(subject):
             word = unpack(of_person)
             if word.epoch < self.epoch:
                 return Answer(False, GateReason.OUTDATED)
@@ -171,13 +175,15 @@ class Memory:
         if pursued.purpose is None or pursued.is_damaged:
             return Answer(False, GateReason.NOT_UNDERSTOOD)
         packed = pursued.pairs.get(subject)
-        if pursued.purpose.ledger_epoch < self.epoch or (packed is not None and packed >> EPOCH < self.epoch):
+        if pursued.purpose.ledger_epoch < self.epoch or (packed is not None and packed < self.in_epoch):
             return Answer(False, GateReason.OUTDATED)
         known = None if packed is None else unpack(packed)
         return judge(known, pursued.purpose.versions, from_microseconds(now // 1000))
 
-    def _is_allowed(self, of_person: int) -> bool:
-        return bool(of_person >> ALLOWED & 1) and of_person >> EPOCH >= self.epoch
+    def allows_person(self, subject: int) -> bool:
+        """Whether nothing is said against the person as a whole."""
+        packed = self.persons.get(subject)
+        return packed is None or (bool(packed >> ALLOWED & 1) and packed >= self.in_epoch)
 
 
 def take(pairs: dict[int, int], subject: int, packed: int) -> None:

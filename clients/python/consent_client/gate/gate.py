@@ -12,6 +12,7 @@ from uuid import UUID
 
 from consent_client.errors import Unavailable
 from consent_client.gate.answers import Answer, GateReason
+from consent_client.gate.feed import Service, ServiceSource
 from consent_client.gate.kafka import KafkaSource
 from consent_client.gate.knowledge import Knowledge, Source
 from consent_client.gate.memory import CONSENT, YES, Memory
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 _CODE = CODES - 1
 
 OUT_OF_TOUCH_AFTER = timedelta(seconds=30)
+OUT_OF_TOUCH_OVER_HTTP_AFTER = timedelta(seconds=45)
 READY_WITHIN = timedelta(seconds=60)
 
 
@@ -65,6 +67,22 @@ class ConsentGate:
         """
         source = KafkaSource(bootstrap, prefix, options.pop("kafka_options", {}))
         return cls(source, controller=controller, **options)
+
+    @classmethod
+    def http(
+        cls,
+        service: Service,
+        *,
+        controller: str,
+        out_of_touch_after: timedelta = OUT_OF_TOUCH_OVER_HTTP_AFTER,
+        **options: Any,
+    ) -> Self:
+        """Ask the service itself, where there is no Kafka: a `ConsentClient` with `changes:read` and `catalogue:read`.
+
+        The service gives a sign of life every 15 seconds; purposes are asked for four times in `out_of_touch_after`.
+        """
+        source = ServiceSource(service, out_of_touch_after / 4)
+        return cls(source, controller=controller, out_of_touch_after=out_of_touch_after, **options)
 
     async def __aenter__(self) -> Self:
         self._following = asyncio.create_task(self._follow())

@@ -9,7 +9,7 @@ from consent_client.gate.answers import Answer, GateReason
 from consent_client.gate.judging import CONSENTED, judge, place_in_effect
 from consent_client.gate.moments import from_microseconds, nanoseconds
 from consent_client.gate.packing import ALLOWED, EPOCH, ORDER, Known, code, every_code, pack, unpack
-from consent_client.model import Purpose, State, Terms
+from consent_client.model import Change, Purpose, State, Terms
 from consent_client.words import Reason
 
 NO, YES, CONSENT = 0, 1, 2
@@ -109,7 +109,7 @@ class Memory:
         found = self.of(slug)
         return None if found is None else found.pairs
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: State | Change) -> None:
         """Raises ValueError where it cannot be kept."""
         pairs = self.pairs_of(state.purpose)
         if pairs is None:
@@ -179,6 +179,11 @@ class Memory:
             return Answer(False, GateReason.OUTDATED)
         known = None if packed is None else unpack(packed)
         return judge(known, pursued.purpose.versions, from_microseconds(now // 1000))
+
+    def reason_of_person(self, subject: int) -> Reason | None:
+        """Why the person as a whole is a no."""
+        packed = self.persons.get(subject)
+        return None if packed is None else unpack(packed).reason
 
     def allows_person(self, subject: int) -> bool:
         """Whether nothing is said against the person as a whole."""

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+import pytest
 from consent_client.gate import Answer
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from consent_service.domain.changes import ConsentState, PurposePublished, consent_until, published
@@ -18,6 +19,9 @@ from consent_service.domain.values import Reason, Status
 from tests.builders import a_purpose, a_state, a_version, day
 from tests.clients.gate.laid import a_gate
 from tests.events import samples
+from tests.soak import soak
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
 
 ANNA = samples.ANNA
 BASES = (
@@ -28,6 +32,7 @@ BASES = (
     "contract legitimate_interests",
     "",
 )
+often = settings(max_examples=soak(300, 20_000), deadline=None)
 CLOSING = (Status.GIVEN, Status.RENEWED, Status.REQUESTED)
 CONSENTS = (BasesKind.CONSENT, BasesKind.CONSENT_INTERESTS)
 FLAGS = (
@@ -37,6 +42,9 @@ FLAGS = (
     SubjectFlags(erased_at=day(0)),
 )
 moments = st.integers(0, 40)
+#: Consents of persons about whom nothing else is said have the most that can go wrong.
+flags = st.sampled_from((*[FLAGS[0]] * 6, *FLAGS))
+bases = st.sampled_from(("consent",) * 4 + BASES)
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -55,7 +63,7 @@ def versions(draw: st.DrawFn) -> tuple[PurposeVersion, ...]:
     made: list[PurposeVersion] = []
     published_at = effective = draw(moments)
     for number in range(1, draw(st.integers(1, 4)) + 1):
-        names = draw(st.sampled_from(BASES))
+        names = draw(bases)
         differs = bool(made) and set(names.split()) != {str(b) for b in made[-1].content.legal_bases}
         change = "material" if differs else draw(st.sampled_from(("material", "editorial")))
         version = a_version(number, legal_bases=names, change=change, effective_from=day(effective))
@@ -73,7 +81,7 @@ def stories(draw: st.DrawFn) -> Story:
     told_at = draw(st.integers(purpose_day(purpose), asked_at))
     then = Purpose("ansettr", purpose.slug, tuple(v for v in known if v.published_at <= day(told_at)))
     in_effect = [version for version in then.versions if version.effective_from <= day(told_at)]
-    status = draw(st.sampled_from(Status))
+    status = draw(st.sampled_from((*Status, *[Status.GIVEN] * 2 * len(Status))))
     consented = [version for version in in_effect if version.kind in CONSENTS]
     about = consented if status in CLOSING else in_effect
     state = None
@@ -82,7 +90,7 @@ def stories(draw: st.DrawFn) -> Story:
         until = day(since + draw(st.integers(0, 40))) if status in CLOSING and draw(st.booleans()) else None
         version = draw(st.sampled_from(about)).number
         state = a_state(status, day(since), version=version, until=until)
-    return Story(a_purpose(*known), draw(st.sampled_from(FLAGS)), state, day(told_at), day(asked_at))
+    return Story(a_purpose(*known), draw(flags), state, day(told_at), day(asked_at))
 
 
 def purpose_day(purpose: Purpose) -> int:
@@ -120,11 +128,12 @@ def alike(answer: Answer, said: Permission, state: State | None) -> bool:
     return rest and same_reason and same_status
 
 
+@often
 @given(stories())
 def test_R33_the_gate_answers_what_the_service_would(story: Story) -> None:
     # Flags beside a person without states are told of the person as a whole.
-    flags = SubjectFlags() if story.state is None else story.flags
-    said = permission(flags, story.state, story.purpose, story.asked_at)
+    about = SubjectFlags() if story.state is None else story.flags
+    said = permission(about, story.state, story.purpose, story.asked_at)
     event(str(said.reason))
 
     gate = a_gate(*told(story), at=story.asked_at)
@@ -134,6 +143,7 @@ def test_R33_the_gate_answers_what_the_service_would(story: Story) -> None:
     assert gate.allows(ANNA, "nyhetsbrev") == said.allowed
 
 
+@often
 @given(stories(), st.integers(0, 40 * 24 * 3600 * 10**6), st.data())
 def test_R33_both_answers_agree_while_time_passes(story: Story, later: int, data: st.DataObject) -> None:
     gate = a_gate(*told(story), at=story.asked_at)
@@ -156,6 +166,7 @@ def test_R33_both_answers_agree_while_time_passes(story: Story, later: int, data
     assert gate.allows(ANNA, "nyhetsbrev") == said.allowed
 
 
+@often
 @given(stories(), st.sampled_from((Reason.ERASED, Reason.SUPPRESSED, Reason.RESTRICTED)))
 def test_R29_a_no_about_the_whole_person_goes_first(story: Story, reason: Reason) -> None:
     no = samples.a_state(
@@ -189,3 +200,24 @@ def test_R33_a_material_change_counts_from_the_moment_it_takes_effect_without_an
 
     assert not gate.allows(ANNA, "nyhetsbrev")
     assert str(gate.answer(ANNA, "nyhetsbrev").reason) == "invalidated"
+
+
+def test_R17_of_an_end_and_a_material_change_at_the_same_moment_the_end_counts() -> None:
+    purpose = a_purpose(a_version(1, effective_from=day(-10)), a_version(2, effective_from=day(5)))
+    state = a_state(until=day(5))
+    announced = msgspec.structs.replace(purpose.versions[1], published_at=day(-1))
+    told = published(a_purpose(purpose.versions[0], announced), ledger_epoch=1)
+    gate = a_gate(told, samples.a_state(until=day(5)), at=day(6))
+
+    assert permission(SubjectFlags(), state, purpose, day(6)).reason is Reason.EXPIRED
+    assert str(gate.answer(ANNA, "nyhetsbrev").reason) == "expired"
+
+
+def test_R33_a_consent_that_was_told_as_no_permission_is_none() -> None:
+    """Its end was not told then."""
+    told_as_no = samples.a_state(allowed=False, reason=Reason.NO_LEGAL_BASIS)
+
+    gate = a_gate(published(a_purpose(), ledger_epoch=1), told_as_no)
+
+    assert not gate.allows(ANNA, "nyhetsbrev")
+    assert str(gate.answer(ANNA, "nyhetsbrev").reason) == "no_legal_basis"

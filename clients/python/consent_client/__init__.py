@@ -1,11 +1,16 @@
 """For systems downstream of the consent service (docs/CONSUMERS.md)."""
 
 from consent_client import errors, model, words
+from consent_client.gate.answers import Answer, GateReason
+from consent_client.gate.gate import ConsentGate
 from consent_client.http.client import ConsentClient
 from consent_client.http.sync import SyncConsentClient
 
 __all__ = [
+    "Answer",
     "ConsentClient",
+    "ConsentGate",
+    "GateReason",
     "SyncConsentClient",
     "errors",
     "model",

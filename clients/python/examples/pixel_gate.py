@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import httpx
-
 from consent_client import ConsentGate
 
 CONTROLLER, PURPOSE = "ansettr", "facebook-piksel"

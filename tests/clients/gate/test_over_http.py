@@ -10,10 +10,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from consent_client.gate import ConsentGate
+from consent_client import ConsentClient, ConsentGate
+from consent_client.errors import Unavailable
+from consent_client.http.answers import PurposeItem
 
 from consent_service.embedded import KafkaServer
-from tests.clients.gate.bare_client import BareClient
 from tests.databases import TestDatabase
 from tests.events.streams import eventually
 from tests.http.test_states import answers, load, somebody
@@ -41,6 +42,25 @@ async def service(database: TestDatabase, kafka: KafkaServer, tmp_path: Path) ->
         await started.process.stop(signal.SIGKILL)
 
 
+class Asking(ConsentClient):
+    """While `away`, nobody answers but the stream that is open."""
+
+    away = False
+
+    async def purposes(self) -> tuple[PurposeItem, ...]:
+        if self.away:
+            raise Unavailable("The service is away.")
+        return await super().purposes()
+
+
+def asking(service: Service) -> Asking:
+    return Asking(service.url, service.client().headers["authorization"].removeprefix("Bearer "))
+
+
+def over_http(client: ConsentClient, seconds: float) -> ConsentGate:
+    return ConsentGate.http(client, controller="ansettr", out_of_touch_after=timedelta(seconds=seconds))
+
+
 async def until(gate: ConsentGate, person: str, purpose: str, reason: str) -> None:
     async def so() -> bool:
         return str(gate.answer(person, purpose).reason) == reason
@@ -57,10 +77,7 @@ async def test_R33_over_http_the_gate_answers_as_the_service_does_and_obeys_what
         await client.post(f"/v1/subjects/{persons[2]}/consents/analytics/object")
         await client.post(f"/v1/subjects/{persons[2]}/consents/hr-hub/request", json={"version": 1})
         purposes = ["newsletter", "analytics", "hr-hub", "contract", "pixel", "old"]
-        bare = BareClient(client)
-        async with ConsentGate.http(
-            bare, controller="ansettr", out_of_touch_after=timedelta(seconds=4)
-        ) as gate:
+        async with asking(service) as asked, over_http(asked, 4) as gate:
             assert str(gate.answer(persons[0], "newsletter").reason) == "not_ready"
             await gate.ready()
 
@@ -84,18 +101,16 @@ async def test_R33_over_http_the_gate_answers_as_the_service_does_and_obeys_what
             await until(gate, persons[0], "analytics", "no_record")
 
             # Purposes that cannot be asked for any more could have changed.
-            bare.away = True
+            asked.away = True
             await until(gate, persons[1], "newsletter", "out_of_touch")
-            bare.away = False
+            asked.away = False
             await until(gate, persons[1], "newsletter", "withdrawn")
 
 
 async def test_R33_over_http_a_stream_that_falls_silent_is_out_of_touch(service: Service) -> None:
     async with service.client() as client:
         person = await somebody(client, "newsletter")
-        async with ConsentGate.http(
-            BareClient(client), controller="ansettr", out_of_touch_after=timedelta(seconds=2)
-        ) as gate:
+        async with asking(service) as asked, over_http(asked, 2) as gate:
             await gate.ready()
             assert gate.allows(person, "newsletter")
 

@@ -6,19 +6,19 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
-from consent_client.errors import ConsentError, NotUnderstood, Refused
+from consent_client.errors import Closed, ConsentError, NoLongerKept, NotUnderstood
 from consent_client.gate.intake import EpochBegan
 from consent_client.gate.knowledge import Knowledge
 from consent_client.gate.moments import from_microseconds
+from consent_client.http.answers import PurposeItem, PurposeTerms, StatePage
 from consent_client.model import Change, Heartbeat, Purpose, State, Terms
 from consent_client.words import Command, Reason
 
 _log = logging.getLogger(__name__)
 
-_GONE = 410
 _AGAIN_S = (0.2, 10.0)
 _CHANGES, _PURPOSES = "changes", "purposes"
 _BOTH = {_CHANGES: 1, _PURPOSES: 1}
@@ -35,30 +35,10 @@ _STOPS = {
 _LIFTS = {Command.LIFT_RESTRICTION: Reason.RESTRICTED, Command.LIFT_SUPPRESSION: Reason.SUPPRESSED}
 
 
-class Page(Protocol):
-    @property
-    def items(self) -> Sequence[State]: ...
-    @property
-    def resume(self) -> str: ...
-
-
-class Item(Protocol):
-    """A purpose, with the terms of its version in effect and of those to come."""
-
-    @property
-    def purpose(self) -> str: ...
-    @property
-    def latest_version(self) -> int: ...
-    @property
-    def published_at(self) -> datetime: ...
-    @property
-    def terms(self) -> Sequence[Terms]: ...
-
-
 class Service(Protocol):
     """What the gate needs of a client of the service: `ConsentClient`, with `changes:read` and `catalogue:read`."""
 
-    def states(self) -> AsyncGenerator[Page, None]:
+    def states(self) -> AsyncGenerator[StatePage, None]:
         """All that stands, page by page."""
         ...
 
@@ -66,7 +46,7 @@ class Service(Protocol):
         """What changes behind `after`, over every cut of the connection; None for a sign of life."""
         ...
 
-    async def purposes(self) -> Sequence[Item]: ...
+    async def purposes(self) -> Sequence[PurposeItem]: ...
 
 
 class ServiceSource:
@@ -97,9 +77,11 @@ class ServiceSource:
                     await self._take_states(knowledge)
                 tries = 0
                 await self._take_changes(knowledge)
+            except Closed:
+                raise
             except ConsentError as error:
                 # Where it is told that the place is gone, or nobody knows what was told, nothing that is known stands.
-                if isinstance(error, NotUnderstood) or (isinstance(error, Refused) and error.status == _GONE):
+                if isinstance(error, NotUnderstood | NoLongerKept):
                     self._forget(knowledge, f"what stands is read anew: {error}")
                 if tries == 0:
                     _log.warning("the stream of changes broke off", extra={"why": str(error)})
@@ -212,7 +194,7 @@ class ServiceSource:
                     purpose=item.purpose,
                     version=item.latest_version,
                     published_at=item.published_at,
-                    versions=tuple(item.terms),
+                    versions=tuple(map(_terms, item.terms)),
                     ledger_epoch=_ANY_EPOCH,
                 )
             )
@@ -229,3 +211,17 @@ class ServiceSource:
         beat = Heartbeat(shard_group=0, shard_groups=1, at=at, oldest_unpublished=age, ledger_epoch=0)
         knowledge.touch.hear(what, 0, beat)
         knowledge.tell()
+
+
+def _terms(told: PurposeTerms) -> Terms:
+    return Terms(
+        version=told.version,
+        effective_from=told.effective_from,
+        legal_bases=told.legal_bases,
+        default_allowed=told.default_allowed,
+        default_reason=told.default_reason,
+        oldest_valid_version=told.oldest_valid_version,
+        retired=told.retired,
+        renew_after=told.renew_after,
+        recipients=tuple((one.slug, one.deadline) for one in told.recipients),
+    )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from statistics import median_high
 
-from benchmarks import generator, latency
+from benchmarks import gating, generator, latency
 from benchmarks.draining import drain
 from benchmarks.feeding import feed
 from benchmarks.figures import Figure, figure
@@ -33,6 +33,7 @@ _EXPECTED = {"record": 201, "check": 200, "batch_check": 200}
 DEFAULT = (
     *("record_16", "record_64", "check_16", "check_64", "batch_check", "event_latency_500"),
     *("event_latency_2000", "relay_drain_1", "relay_drain_2", "feed_1000", "recipient_throughput"),
+    *("gate_answers", "gate_bootstrap_1m"),
     *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
 )
 
@@ -244,6 +245,13 @@ def _measure(name: str) -> tuple[str, Measure]:
     if found := re.fullmatch(r"recipient_throughput(?:_(\d+[km]))?", name):
         events = _count(found[1]) if found[1] else EVENTS
         return f"receive {events}", lambda stage, _: receive(stage, events)
+    if name == "gate_answers":
+        return name, gating.answers
+    if name == "gate_bytes_per_pair":
+        name = "gate_bootstrap_1m"
+    if found := re.fullmatch(r"gate_bootstrap_(\d+[km])", name):
+        size = found[1]
+        return name, lambda stage, _: gating.bootstrap(stage, size, _count(size))
     if found := re.fullmatch(r"sweep_(\d+[km])(_people_p99)?", name):
         ended = _count(found[1])
         return f"sweep {ended}", lambda stage, seconds: sweep(stage, ended, seconds)

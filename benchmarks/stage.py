@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 import psutil
 
-from benchmarks import generator, latency, producer, readers, recipients
+from benchmarks import asker, generator, latency, producer, readers, recipients
 from benchmarks.messages import CONTROLLER, Person
 from benchmarks.rows import fill, people
 from consent_service.app import keyring_from, open_pool
@@ -209,6 +209,9 @@ class Stage:
 
     async def produce(self, plan: producer.Plan) -> producer.Outcome:
         return await _plan("benchmarks.producer", plan, producer.Outcome)
+
+    async def ask(self, plan: asker.Plan) -> asker.Outcome:
+        return await _plan("benchmarks.asker", plan, asker.Outcome)
 
     async def load(self, plan: generator.Plan) -> generator.Outcome:
         return await _plan("benchmarks.generator", plan, generator.Outcome)

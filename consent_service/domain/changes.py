@@ -201,16 +201,21 @@ class PurposePublished(msgspec.Struct, frozen=True, kw_only=True):
 def published(purpose: Purpose, *, ledger_epoch: int, replayed: bool = False) -> PurposePublished:
     """Tell of the purpose's last version; the purpose holds the versions up to it and none after."""
     newest = purpose.versions[-1]
-    current = purpose.current(newest.published_at)
     return PurposePublished(
         controller=purpose.controller,
         purpose=purpose.slug,
         version=newest.number,
         published_at=newest.published_at,
-        versions=tuple(_terms(purpose, version) for version in purpose.versions[current.number - 1 :]),
+        versions=terms_of(purpose),
         replayed=replayed,
         ledger_epoch=ledger_epoch,
     )
+
+
+def terms_of(purpose: Purpose) -> tuple[VersionTerms, ...]:
+    """Of the version in effect when the last was published, then of those to come."""
+    current = purpose.current(purpose.versions[-1].published_at)
+    return tuple(_terms(purpose, version) for version in purpose.versions[current.number - 1 :])
 
 
 def _terms(purpose: Purpose, version: PurposeVersion) -> VersionTerms:

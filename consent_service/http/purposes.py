@@ -120,6 +120,21 @@ _ITEM_EXAMPLE = {
     "published_at": "2026-02-20T08:00:00Z",
     "content_hash": "6f1f2a0c9d4b8e7a5c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b",
     "notice_hashes": {},
+    "terms": [
+        {
+            "version": 2,
+            "effective_from": "2026-03-01T00:00:00Z",
+            "change": "material",
+            "legal_bases": ["consent"],
+            "default_allowed": False,
+            "default_reason": "no_record",
+            "oldest_valid_version": 2,
+            "retired": False,
+            "renew_after": "P3Y",
+            "confirmation": "double_opt_in",
+            "recipients": [{"slug": "brevo", "deadline": "PT15M"}],
+        }
+    ],
 }
 _ETAG = ("ETag",)
 _IF_MATCH_HEADER = Parameter(
@@ -199,7 +214,7 @@ OPERATIONS = (
                 200,
                 "The draft.",
                 PurposeItem,
-                {**_ITEM_EXAMPLE, "version": None, "latest_version": None, "status": "draft"},
+                {**_ITEM_EXAMPLE, "version": None, "latest_version": None, "status": "draft", "terms": []},
             ),
         ),
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from consent_service.domain.catalogue import PurposeInput, notice_hash
+from consent_service.domain.changes import VersionTerms, terms_of
 from consent_service.domain.purposes import Change, Purpose, PurposeContent, PurposeVersion
 
 
@@ -22,7 +23,8 @@ class PurposeItem(PurposeContent, frozen=True, kw_only=True, omit_defaults=False
     """A version's content and what is known of it; what is fixed at publication is null in a draft.
 
     `version` is the ETag. `latest_version`, which `If-Match` is compared with, is higher where a later one is
-    published but not yet in effect. Hashes are SHA-256 in lower-case hex.
+    published but not yet in effect. `terms` is what a consumer judges permissions by, as on Kafka: of the version in
+    effect when the latest was published, then of those to come; empty in a draft. Hashes are SHA-256 in lower-case hex.
     """
 
     purpose: str
@@ -34,6 +36,7 @@ class PurposeItem(PurposeContent, frozen=True, kw_only=True, omit_defaults=False
     published_at: datetime | None
     content_hash: str | None
     notice_hashes: dict[str, str]
+    terms: tuple[VersionTerms, ...]
 
 
 class PurposePage(msgspec.Struct, frozen=True):
@@ -56,6 +59,7 @@ def version_item(purpose: Purpose, version: PurposeVersion) -> PurposeItem:
         published_at=version.published_at,
         content_hash=version.content_hash,
         notice_hashes=version.notice_hashes,
+        terms=terms_of(purpose),
     )
 
 
@@ -72,6 +76,7 @@ def draft_item(purpose: str, draft: PurposeInput) -> PurposeItem:
         published_at=None,
         content_hash=None,
         notice_hashes={language: notice_hash(notice) for language, notice in draft.notices.items()},
+        terms=(),
     )
 
 

@@ -28,6 +28,27 @@ async def test_a_purpose_is_published_read_and_drafted(api: Api) -> None:
     assert (await api("GET", path)).json()["version"] == 2
 
 
+async def test_R33_a_purpose_tells_the_terms_in_effect_and_those_to_come(api: Api) -> None:
+    """Without Kafka, consumers judge permissions by these."""
+    notices = {"nb": {"name": "Møter", "description": "Vi minner deg om møter."}}
+    body = {"change": "material", "legal_bases": ["legitimate_interests"], "notices": notices}
+    path = "/v1/purposes/meetings"
+    await api("PUT", path, body)
+    await api("PUT", f"{path}?draft=true", body)
+    later = {**body, "legal_bases": ["consent"], "effective_from": "2999-01-01T00:00:00Z"}
+    await api("PUT", path, later)
+
+    item, draft = (await api("GET", path)).json(), (await api("GET", f"{path}/draft")).json()
+
+    assert (item["version"], draft["terms"]) == (1, [])
+    members = ("version", "default_allowed", "default_reason", "oldest_valid_version")
+    assert [[terms[name] for name in members] for terms in item["terms"]] == [
+        [1, True, "legitimate_interest", 1],
+        [2, False, "no_record", 2],
+    ]
+    assert item["terms"][1]["effective_from"] == "2999-01-01T00:00:00Z"
+
+
 #: What an If-Match or a draft may be.
 PUTS = """
 if-match: "x"       | 400 invalid-request If-Match

@@ -133,8 +133,32 @@ class Offer(msgspec.Struct, frozen=True):
     frequencies: tuple[str, ...] = ()
 
 
+class Duty(msgspec.Struct, frozen=True):
+    """Who has to act on changes, and within which ISO 8601 time; None for the usual hour."""
+
+    slug: str
+    deadline: str | None = None
+
+
+class PurposeTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What permissions are judged by while one version is in effect, as `.purposes.v1` tells it."""
+
+    version: int
+    effective_from: datetime
+    legal_bases: tuple[Basis, ...]
+    default_allowed: bool
+    default_reason: Reason | None
+    oldest_valid_version: int
+    retired: bool
+    renew_after: str | None
+    recipients: tuple[Duty, ...]
+
+
 class PurposeItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a purpose, notices by language. `status` is active or retired."""
+    """One version of a purpose, notices by language. `status` is active or retired.
+
+    `terms` are those of the version in effect when the latest was published, then of those to come.
+    """
 
     purpose: str
     version: int
@@ -155,6 +179,7 @@ class PurposeItem(msgspec.Struct, frozen=True, kw_only=True):
     shares_or_sells: bool = False
     content_hash: str | None = None
     notice_hashes: dict[str, str] = {}
+    terms: tuple[PurposeTerms, ...] = ()
 
 
 class StatePage(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from benchmarks.draining import drain
 from benchmarks.feeding import feed
 from benchmarks.figures import Figure, figure
 from benchmarks.messages import BATCH_QUERIES
+from benchmarks.propagating import propagate
 from benchmarks.receiving import EVENTS, receive
 from benchmarks.rows import RECORDS_EACH
 from benchmarks.stage import Service, Stage
@@ -32,7 +33,14 @@ _EXPECTED = {"record": 201, "check": 200, "batch_check": 200}
 #: Without names on the command line; `memory_1m` takes longer than all of them.
 DEFAULT = (
     *("record_16", "record_64", "check_16", "check_64", "batch_check", "event_latency_500"),
-    *("event_latency_2000", "relay_drain_1", "relay_drain_2", "feed_1000", "recipient_throughput"),
+    *(
+        "event_latency_2000",
+        "relay_drain_1",
+        "relay_drain_2",
+        "feed_1000",
+        "recipient_throughput",
+        "withdrawal",
+    ),
     *("gate_answers", "gate_bootstrap_1m"),
     *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
 )
@@ -245,6 +253,8 @@ def _measure(name: str) -> tuple[str, Measure]:
     if found := re.fullmatch(r"recipient_throughput(?:_(\d+[km]))?", name):
         events = _count(found[1]) if found[1] else EVENTS
         return f"receive {events}", lambda stage, _: receive(stage, events)
+    if re.fullmatch(r"withdrawal(_acted|_proven)?(_p50|_p99)?", name):
+        return "withdrawal", lambda stage, _: propagate(stage)
     if name == "gate_answers":
         return name, gating.answers
     if name == "gate_bytes_per_pair":

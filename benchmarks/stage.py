@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 import psutil
 
-from benchmarks import asker, generator, latency, producer, readers, recipients
+from benchmarks import acting, asker, generator, latency, producer, readers, recipients
 from benchmarks.messages import CONTROLLER, Person
 from benchmarks.rows import fill, people
 from consent_service.app import keyring_from, open_pool
@@ -215,6 +215,9 @@ class Stage:
 
     async def load(self, plan: generator.Plan) -> generator.Outcome:
         return await _plan("benchmarks.generator", plan, generator.Outcome)
+
+    async def act(self, plan: acting.Plan) -> acting.Outcome:
+        return await _plan("benchmarks.acting", plan, acting.Outcome)
 
     async def latency(self, plan: latency.Plan) -> latency.Outcome:
         return await _plan("benchmarks.latency", plan, latency.Outcome)

@@ -24,7 +24,7 @@ from consent_service.events.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed
 from consent_service.events.lane import Lane, Told
 from consent_service.events.making import TopicMaker
 from consent_service.events.telling import Telling
-from consent_service.events.topics import recipients_topics, topics_of
+from consent_service.events.topics import is_recipients, recipients_topics, topics_of
 from consent_service.events.trouble import Trouble
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
@@ -80,8 +80,10 @@ class Relay:
         self._passed_over = False
         self._look_at = float("-inf")
         self._wanted: tuple[str, ...] = ()
-        """The topics that there should be; `topics` are those that there are, None before it is known."""
+        """The topics that there should be; `topics` are those that there are, None before it is known, and `written`
+        those of them that are not for recipients to write."""
         self._topics: set[str] | None = None
+        self._written: set[str] = set()
         self._tried: tuple[str, ...] = ()
         self._make_at = float("-inf")
         self._backlog: Backlog | None = None
@@ -178,6 +180,7 @@ class Relay:
             return
         self._tried, self._make_at = self._wanted, now + _MAKE_AGAIN_S
         self._topics = await self._maker.make(self._wanted, self._groups.drop_all)
+        self._written = {topic for topic in self._topics or () if not is_recipients(topic)}
 
     async def _delete(self, connection: Connection) -> None:
         """What Kafka has leaves the outbox before more is read of the same lanes."""
@@ -191,7 +194,7 @@ class Relay:
 
     async def _read(self, connection: Connection) -> dict[int, list[Told]]:
         """The next rows of the lanes that may publish, by group."""
-        topics = self._topics or set()
+        topics = self._written
         ready = [work.lane.group for work in self._groups if work.is_free and work.lane.may_publish(topics)]
         self._passed_over = self._groups.are_busy
         shards = sorted(shard for group in ready for shard in shards_of(group))
@@ -224,7 +227,6 @@ class Relay:
     def _speak(self) -> None:
         """Heartbeats where they are due, claims where there is none, and what a deleted topic lacks."""
         assert self._backlog is not None
-        assert self._topics is not None
         now = asyncio.get_running_loop().time()
         for work in self._groups:
             lane = work.lane
@@ -232,12 +234,12 @@ class Relay:
                 continue
             if lane.is_claimed and now - lane.claimed_at > _CLAIM_AGAIN_S:
                 self._groups.begin(work, _giving_up(lane))
-            elif now >= work.heartbeat_at or lane.lacks is None or not lane.may_write(self._topics):
+            elif now >= work.heartbeat_at or lane.lacks is None or not lane.may_write(self._written):
                 # Once it is known what the topics lack there is more to say. Later not all at the same moment: what is
                 # published waits for it.
                 pause_s = 0.0 if lane.lacks is None else HEARTBEAT_S * random.uniform(0.8, 1.2)  # noqa: S311
                 work.heartbeat_at = now + pause_s
-                self._groups.begin(work, self._say(lane, self._topics, self._backlog))
+                self._groups.begin(work, self._say(lane, self._written, self._backlog))
             elif lane.lacks:
                 self._groups.begin(work, self._filling.fill(lane))
 

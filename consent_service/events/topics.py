@@ -64,6 +64,11 @@ def recipients_topics(prefix: str) -> tuple[str, ...]:
     return acks_topic(prefix), dead_topic(prefix)
 
 
+def is_recipients(topic: str) -> bool:
+    """Whether recipients write it."""
+    return topic in recipients_topics(prefix_of(topic))
+
+
 def topics_of(prefix: str) -> tuple[str, ...]:
     """All that the service writes under this prefix."""
     return changes_topic(prefix), state_topic(prefix), purposes_topic(prefix), notices_topic(prefix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consent_service.events.kafka import Publisher
 from consent_service.events.messages import headers_of
-from consent_service.events.topics import topics_of
+from consent_service.events.topics import recipients_topics, topics_of
 from tests.contracts.told import DOC, MESSAGES, fits
 from tests.events.samples import TRACEPARENT
 from tests.events.streams import Stream, a_record, consumer, read_to_end, topic_partitions
@@ -26,7 +26,7 @@ def told_topics(stream: Stream) -> dict[str, tuple[int, dict[str, str]]]:
 async def test_R28_topics_have_the_partitions_and_settings_that_the_document_tells(stream: Stream) -> None:
     told = told_topics(stream)
     publisher = Publisher(stream.bootstrap)
-    await publisher.prepare(topics_of(stream.prefix))
+    await publisher.prepare([*topics_of(stream.prefix), *recipients_topics(stream.prefix)])
     await publisher.close()
 
     for topic, (partitions, settings) in told.items():
@@ -34,7 +34,7 @@ async def test_R28_topics_have_the_partitions_and_settings_that_the_document_tel
             assert len(await topic_partitions(reader, topic)) == partitions
         made = await stream.topic_settings(topic)
         assert {name: made[name] for name in settings} == settings
-    assert told.keys() == set(topics_of(stream.prefix))
+    assert told.keys() == {*topics_of(stream.prefix), *recipients_topics(stream.prefix)}
 
 
 async def test_R26_what_is_published_has_the_keys_and_headers_that_the_document_tells(stream: Stream) -> None:

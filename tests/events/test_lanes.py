@@ -173,6 +173,9 @@ async def test_R30_every_partition_has_heartbeats_that_tell_how_long_the_oldest_
     async with stream.relay():
         await eventually(thrice_each)
         found = await spoken()
+        async with consumer(stream.bootstrap) as reader:
+            # There recipients speak.
+            assert await read_to_end(reader, stream.prefix + ".acks.v1") == []
 
     for (_, partition, group), ages in found.items():
         assert partition % 4 == group % 4 or partition == 0

@@ -1,4 +1,7 @@
-"""One PostgreSQL and one Kafka for the whole run, started when the first test asks; a fresh database for each test."""
+"""One PostgreSQL and one Kafka for the whole run, started when the first test asks; a fresh database for each test.
+
+Where tests run side by side, each of the processes has engines of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,17 @@ import pytest
 from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
 from tests.databases import TestDatabase, copy_template, drop, make_template
+
+#: Whole processes under load, kills and outages: one after the other, with at most one process of tests beside them.
+_ONE_BY_ONE = frozenset({"benchmarks", "cli", "endtoend", "faults", "packaging"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (`pytest -n`) the tests of a file stay together, with what they set up."""
+    for item in items:
+        folder, *_ = item.path.relative_to(Path(__file__).parent).parts
+        name = "one by one" if folder in _ONE_BY_ONE else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from uuid import UUID
 import msgspec
 
 from consent_service.cli.progress import Walked
-from consent_service.events.follow import StreamAway
 from consent_service.events.kafka import Publisher, PublishingFailed
+from consent_service.events.reading import StreamAway
 from consent_service.events.republish import Republished, Wanted, republish
 from consent_service.events.verify import Step, verify_stream
 from consent_service.events.verify_report import FAULTS_KEPT, Fault, Report

@@ -13,13 +13,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consent_service.events.administration import administering, kept_otherwise
-from consent_service.events.follow import CONNECT_TIMEOUT_S, StreamAway
 from consent_service.events.topic_ids import read_topic_ids
 
+#: How long connecting may take.
+CONNECT_TIMEOUT_S = 10.0
 #: So long may nothing come although there is something to read.
 SILENCE_S = 30.0
 _POLL_MS = 500
 _MESSAGES_MAX = 2000
+
+
+class StreamAway(Exception):
+    """Kafka does not answer, or refuses; the cause says more."""
 
 
 class Extent(msgspec.Struct, frozen=True):

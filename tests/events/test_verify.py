@@ -21,9 +21,9 @@ from consent_service.domain.errors import UnknownController
 from consent_service.domain.partitions import partition_of, subject_hash
 from consent_service.domain.values import Reason, Status
 from consent_service.events.encode import encode, encode_state
-from consent_service.events.follow import StreamAway
 from consent_service.events.heartbeats import encode_heartbeat
 from consent_service.events.messages import Message
+from consent_service.events.reading import StreamAway
 from consent_service.events.verify import Step, verify_stream
 from consent_service.events.verify_report import FaultKind
 from tests.events.laid_out import after, altered, changes_of, found, lay_out, publish_all, send, verified

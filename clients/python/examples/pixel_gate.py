@@ -25,7 +25,7 @@ async def pass_on(gate: ConsentGate, events: AsyncIterator[dict[str, Any]], to: 
     sent = kept_back = 0
     async with httpx.AsyncClient() as platform:
         async for one in events:
-            if gate.allows(one["subject_id"], PURPOSE):
+            if is_allowed(gate, one):
                 (await platform.post(to, json=one["event"])).raise_for_status()
                 sent += 1
             else:
@@ -33,11 +33,22 @@ async def pass_on(gate: ConsentGate, events: AsyncIterator[dict[str, Any]], to: 
     return sent, kept_back
 
 
+def is_allowed(gate: ConsentGate, one: dict[str, Any]) -> bool:
+    """An event that names nobody is nobody's yes."""
+    try:
+        return gate.allows(one["subject_id"], PURPOSE)
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
 async def read(lines: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
     """Line by line in a thread, so that the gate goes on following meanwhile."""
     following = iter(lines)
     while (line := await asyncio.to_thread(next, following, None)) is not None:
-        yield json.loads(line)
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield {}
 
 
 async def main() -> None:

@@ -18,6 +18,8 @@ from consent_client.model import Change
 from consent_client.recipient import MappingKey, Recipient
 from consent_client.words import Outcome
 
+NEEDED = ("KAFKA", "CONSENT_URL", "CONSENT_TOKEN", "MAPPING_KEY")
+
 
 class RecruitmentDatabase(Recipient):
     slug = "recruitee"
@@ -60,4 +62,8 @@ async def main(file: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not all(
+        os.environ.get(name) for name in ("KAFKA", "CONSENT_URL", "CONSENT_TOKEN", "MAPPING_KEY")
+    ):
+        sys.exit(__doc__)
     asyncio.run(main(sys.argv[1]))

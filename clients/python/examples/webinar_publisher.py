@@ -84,4 +84,6 @@ async def main(file: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not all(os.environ.get(name) for name in ("KAFKA",)):
+        sys.exit(__doc__)
     asyncio.run(main(sys.argv[1]))

@@ -118,3 +118,19 @@ async def test_R33_over_http_a_stream_that_falls_silent_is_out_of_touch(service:
             await until(gate, person, "newsletter", "out_of_touch")
             os.kill(service.process.pid, signal.SIGCONT)
             await until(gate, person, "newsletter", "given")
+
+
+@pytest.mark.parametrize(
+    ("controller", "token", "why"), [("ansettr", "no.token", "401"), ("coness", None, "another controller")]
+)
+async def test_R33_what_waiting_does_not_heal_is_said_at_once(
+    service: Service, controller: str, token: str | None, why: str
+) -> None:
+    own = service.client().headers["authorization"].removeprefix("Bearer ")
+    async with (
+        ConsentClient(service.url, token or own) as client,
+        ConsentGate.http(client, controller=controller) as gate,
+    ):
+        with pytest.raises(Unavailable, match=why):
+            await gate.ready(timedelta(seconds=20))
+        assert not gate.allows(UUID(int=1), "nyhetsbrev")

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Protocol
 
-from consent_client.errors import Closed, ConsentError, NoLongerKept, NotUnderstood
+from consent_client.errors import Closed, ConsentError, NoLongerKept, NotUnderstood, Refused
 from consent_client.gate.intake import EpochBegan
 from consent_client.gate.knowledge import Knowledge
 from consent_client.gate.moments import from_microseconds
@@ -80,6 +80,8 @@ class ServiceSource:
             except Closed:
                 raise
             except ConsentError as error:
+                if isinstance(error, Refused | NotUnderstood) and not isinstance(error, NoLongerKept):
+                    knowledge.refuse(str(error))
                 # Where it is told that the place is gone, or nobody knows what was told, nothing that is known stands.
                 if isinstance(error, NotUnderstood | NoLongerKept):
                     self._forget(knowledge, f"what stands is read anew: {error}")

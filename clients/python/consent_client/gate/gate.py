@@ -100,6 +100,8 @@ class ConsentGate:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 while not self._touch.is_kept():
+                    if self.knowledge.refusal is not None:
+                        raise Unavailable(f"The gate is not ready: {self.knowledge.refusal}.")
                     if self._following is None or self._following.done():
                         raise Unavailable(f"The gate does not follow: {self.knowledge.why}.")
                     await self.knowledge.told()

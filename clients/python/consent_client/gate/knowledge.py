@@ -20,6 +20,8 @@ class Knowledge:
         self.clock = clock
         self.why = "it was not started"
         self.was_ready = False
+        self.refusal: str | None = None
+        """What waiting alone does not heal, such as a token that is not taken; None once something was read."""
         self._news = asyncio.Event()
 
     def begin(self, why: str, partitions: Mapping[str, int], of_one_group: Collection[str] = ()) -> None:
@@ -29,8 +31,14 @@ class Knowledge:
         self.why = why
         self.was_ready = False
 
+    def refuse(self, why: str) -> None:
+        """The source was told no. It goes on trying, since a token may be mended; who waits is told at once."""
+        self.refusal = why
+        self.tell()
+
     def complete(self) -> None:
         """Everything that stood at the beginning is read."""
+        self.refusal = None
         self.why = "no heartbeat tells yet that what was read is up to date"
         self.touch.open()
         self.tell()

@@ -19,7 +19,7 @@ from consent_client.recipient.answers import Accepted, stable_id, word, word_of
 from consent_client.recipient.counters import Counters
 from consent_client.recipient.events import Event, understood
 from consent_client.recipient.gathering import Gathering
-from consent_client.recipient.partition import Partition
+from consent_client.recipient.partition import LeftOff, Partition
 from consent_client.recipient.sending import Acknowledging
 from consent_client.recipient.settings import Limits
 from consent_client.recipient.store import Parked, Settled, Store
@@ -89,6 +89,8 @@ class Handling:
     async def take_up(self, partition: Partition) -> None:
         """Whoever had something parked still waits. Raises LeftOff."""
         waiting = await self.persist(partition, lambda: self._store.waiting([partition.number]))
+        if partition.closed.is_set():
+            raise LeftOff
         self._parked |= dict.fromkeys(waiting, partition)
         self._counters.parked = len(self._parked)
 

@@ -99,7 +99,7 @@ class Held(Consuming):
 async def reading(consumer: Led, store: Store | None = None) -> AsyncIterator[Held]:
     member = Held(consumer, store or MemoryStore())
     await member.on_partitions_assigned(consumer.assigned)
-    task = asyncio.create_task(member._read())  # noqa: SLF001  there is no other way to lead it
+    task = asyncio.create_task(member._read())
     try:
         yield member
     finally:

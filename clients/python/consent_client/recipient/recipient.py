@@ -106,7 +106,12 @@ class Recipient(ABC):
     async def acknowledge(
         self, record_id: UUID, subject_id: UUID, outcome: Outcome, due_at: datetime | None = None
     ) -> None:
-        """A later word about a record, as after `Accepted`. Raises Unavailable."""
+        """A later word about a record, as after `Accepted`.
+
+        Raises Unavailable, and ValueError for a `due_at` without a time zone.
+        """
+        if due_at is not None and due_at.tzinfo is None:
+            raise ValueError("due_at needs a time zone")
         at_work = self._running()
         await at_work.handling.acknowledge(
             Acknowledgement(

@@ -10,17 +10,21 @@ from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
-from consent_client.model import Acknowledgement
+from consent_client.model import Acknowledgement, Change
 from consent_client.recipient import MemoryStore, Store
 from consent_client.recipient.consuming import Consuming, Source
 from consent_client.recipient.counters import Counters
+from consent_client.recipient.events import understood
 from consent_client.recipient.handling import Duty, Handling
+from consent_client.recipient.partition import Partition
+from consent_client.recipient.store import Told
 from consent_client.wire.envelope import Outgoing
 from consent_client.words import Outcome
 
-from consent_service.events.encode import encode
+from consent_service.events.encode import encode, encode_state
 from tests.clients.recipient.systems import QUICK, until
-from tests.clients.recipient.topics import a_step
+from tests.clients.recipient.topics import a_standing, a_step
+from tests.events.streams import subject
 
 MINE, LOST = TopicPartition("consent.changes.v1", 0), TopicPartition("consent.changes.v1", 1)
 Found = dict[TopicPartition, list[Any]]
@@ -85,7 +89,7 @@ class Held(Consuming):
 
         counters = Counters()
         duty = Duty("ansettr", "system", ("nyhetsbrev",))
-        handling = Handling(duty, call, store, Silent(), bury, QUICK, counters)
+        self.handling = handling = Handling(duty, call, store, Silent(), bury, QUICK, counters)
         catch_up: Any = None
         super().__init__(Source("", "consent", "group", {}), handling, store, QUICK, counters, catch_up)
         self._consumer = consumer
@@ -135,3 +139,20 @@ async def test_R34_a_partition_that_went_to_another_member_is_not_held_any_more(
         await asyncio.sleep(0.02)
 
         assert member.holds == {MINE}
+
+
+async def test_R34_a_state_that_fails_waits_where_its_person_is_looked_for() -> None:
+    """The topic of states may have another number of partitions than that of changes."""
+    store, state = MemoryStore(), encode_state(a_standing(1, 2), "consent")
+    told = Told(str(subject(1)), state.topic, 7, 0, state.key, state.value, tuple(state.headers))
+    member = Held(Led(MINE), store)
+
+    async def fails(_: Change) -> Outcome:
+        raise RuntimeError
+
+    member.handling._call = fails
+    await member.handling.arrived(Partition(MINE.topic, MINE.partition), understood(told))
+
+    after_a_restart = Held(Led(MINE), store).handling
+    await after_a_restart.take_up(Partition(MINE.topic, MINE.partition))
+    assert after_a_restart.partition_of(str(subject(1))) is not None

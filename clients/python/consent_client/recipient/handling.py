@@ -22,7 +22,7 @@ from consent_client.recipient.gathering import Gathering
 from consent_client.recipient.partition import LeftOff, Partition
 from consent_client.recipient.sending import Acknowledging
 from consent_client.recipient.settings import Limits
-from consent_client.recipient.store import Parked, Settled, Store
+from consent_client.recipient.store import Parked, Settled, Store, Told
 from consent_client.wire.envelope import Outgoing, type_of
 from consent_client.wire.writing import dead_letter_message
 from consent_client.words import Outcome
@@ -119,11 +119,12 @@ class Handling:
             await self._complain(partition, event, reason)
             tries = self._limits.tries_max
             due = self._limits.parked_until(tries)
-            kept = await self.persist(partition, lambda: self._store.park(told, tries=tries, retry_at=due))
+            waits = _filed(told, partition)
+            kept = await self.persist(partition, lambda: self._store.park(waits, tries=tries, retry_at=due))
             self._parked[told.subject] = partition
             self._counters.parked = len(self._parked)
         else:
-            kept = await self.persist(partition, lambda: self._store.park(told))
+            kept = await self.persist(partition, lambda: self._store.park(_filed(told, partition)))
         if self._store.durable or not kept:
             partition.done(told)
 
@@ -247,6 +248,13 @@ class Handling:
         await self._answers.acknowledge(words)
         self._counters.acknowledged += len(words)
         return [None] * len(words)
+
+
+def _filed(told: Told, partition: Partition) -> Told:
+    """Under the partition by whose holder it is looked for; a state may have come from one of another number."""
+    if told.partition == partition.number:
+        return told
+    return msgspec.structs.replace(told, partition=partition.number)
 
 
 def _about(change: Change, purpose: str) -> Change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -118,3 +119,33 @@ async def test_R33_over_http_a_stream_that_falls_silent_is_out_of_touch(service:
             await until(gate, person, "newsletter", "out_of_touch")
             os.kill(service.process.pid, signal.SIGCONT)
             await until(gate, person, "newsletter", "given")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a sign of life tells that Kafka is quiet, not that the relay told all"
+)
+async def test_R33_over_http_what_waits_in_the_outbox_makes_the_gate_old(
+    service: Service, database: TestDatabase, kafka: KafkaServer, tmp_path: Path
+) -> None:
+    """A second process without a relay serves on; the only relay is gone."""
+    async with service.client() as client:
+        person = await somebody(client, "newsletter")
+    await asyncio.sleep(1)
+    await service.process.stop(signal.SIGKILL)
+    environment = environment_for(
+        database, tmp_path, CONSENT_KAFKA_BOOTSTRAP=kafka.bootstrap, CONSENT_FEED_HEARTBEAT_S="0.5"
+    )
+    without_relay = await start_service(environment)
+    try:
+        async with (
+            without_relay.client() as client,
+            asking(without_relay) as asked,
+            over_http(asked, 2) as gate,
+        ):
+            await gate.ready()
+            withdrawn = await client.post(f"/v1/subjects/{person}/consents/newsletter/withdraw")
+            assert withdrawn.status_code == 201
+            await asyncio.sleep(6)
+            assert not gate.allows(person, "newsletter")
+    finally:
+        await without_relay.process.stop(signal.SIGKILL)

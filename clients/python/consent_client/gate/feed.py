@@ -57,6 +57,8 @@ class ServiceSource:
         self._every_s = purposes_every.total_seconds()
         self._after: str | None = None
         self._as_of = 0
+        self._tries = 0
+        """So often nothing came, one time after the other."""
 
     async def follow(self, knowledge: Knowledge) -> None:
         self._forget(knowledge, "the service has not answered yet")
@@ -70,12 +72,10 @@ class ServiceSource:
         knowledge.begin(why, _BOTH, of_one_group=_BOTH)
 
     async def _follow_changes(self, knowledge: Knowledge) -> None:
-        tries = 0
         while True:
             try:
                 if self._after is None:
                     await self._take_states(knowledge)
-                tries = 0
                 await self._take_changes(knowledge)
             except Closed:
                 raise
@@ -83,12 +83,12 @@ class ServiceSource:
                 # Where it is told that the place is gone, or nobody knows what was told, nothing that is known stands.
                 if isinstance(error, NotUnderstood | NoLongerKept):
                     self._forget(knowledge, f"what stands is read anew: {error}")
-                if tries == 0:
+                if self._tries == 0:
                     _log.warning("the stream of changes broke off", extra={"why": str(error)})
             except EpochBegan:
                 self._forget(knowledge, "the ledger was restored from a backup")
-            await asyncio.sleep(min(_AGAIN_S[0] * 2 ** min(tries, 10), _AGAIN_S[1]))
-            tries += 1
+            await asyncio.sleep(min(_AGAIN_S[0] * 2 ** min(self._tries, 10), _AGAIN_S[1]))
+            self._tries += 1
 
     async def _take_states(self, knowledge: Knowledge) -> None:
         self._forget(knowledge, "what stands is being read")
@@ -109,6 +109,7 @@ class ServiceSource:
     async def _take_changes(self, knowledge: Knowledge) -> None:
         async with aclosing(self._service.changes(self._after)) as changes:
             async for place, change in changes:
+                self._tries = 0
                 if change is None:
                     self._hear(knowledge, _CHANGES, _NOW)
                 else:

@@ -87,7 +87,8 @@ class Recipient(ABC):
         try:
             identifiers = await at_work.client.identifiers(subject_id)
         except Refused as error:
-            if error.status == 404:
+            # Nobody has this id, or they were erased.
+            if error.status in (404, 410):
                 return None
             raise
         own_id = await self.find(identifiers)

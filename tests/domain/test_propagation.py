@@ -197,17 +197,6 @@ STORIES: dict[str, tuple[tuple[PurposeVersion, ...], str]] = {
         130 withdraw -> a b
         """,
     ),
-    "interests that became consent: who came to them meanwhile has to stop too": (
-        (
-            version(1, "a", legal_bases="legitimate_interests"),
-            version(2, "a", "b", change="material", legal_bases="legitimate_interests"),
-            version(3, "a", change="material"),
-        ),
-        """
-        1 prefer -> -
-        310 refuse v3 -> a b
-        """,
-    ),
     "an end that is told": (
         (version(1, "a", renew_after="P10D"),),
         """

@@ -23,7 +23,8 @@ class Refusing:
 
     async def changes(self, after: str | None = None) -> AsyncGenerator[tuple[str, Change | None], None]:
         self.asked += 1
-        raise Refused(401, "unauthenticated", "The token has expired.")
+        if self.asked:
+            raise Refused(401, "unauthenticated", "The token has expired.")
         yield "", None
 
     async def purposes(self) -> Sequence[PurposeItem]:

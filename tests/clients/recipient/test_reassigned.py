@@ -36,7 +36,7 @@ class Message(msgspec.Struct):
     offset: int
     timestamp: int
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import gcd
 from struct import Struct
 from uuid import UUID
 
@@ -55,3 +56,9 @@ def group_of(shard: int) -> int:
 def shards_of(group: int) -> tuple[int, ...]:
     """The shards of a group, ascending."""
     return tuple(range(group, SHARDS, SHARD_GROUPS))
+
+
+def groups_on(partition: int, partitions: int) -> tuple[int, ...]:
+    """The groups whose subjects may lie on that partition of a topic that has so many."""
+    shared = gcd(SHARD_GROUPS, partitions)
+    return tuple(group for group in range(SHARD_GROUPS) if group % shared == partition % shared)

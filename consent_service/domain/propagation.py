@@ -36,6 +36,7 @@ ACCEPTED_MAX = timedelta(days=31)
 
 _GRANTING = frozenset({Command.GRANT, Command.CONFIRM})
 _BY_CONSENT = frozenset({BasesKind.CONSENT, BasesKind.CONSENT_INTERESTS})
+_UNASKED = frozenset({BasesKind.INTERESTS, BasesKind.OTHER, BasesKind.OTHER_INTERESTS})
 
 
 #: Under which versions a pair has been allowed since it last was not; none where it is not allowed.
@@ -120,10 +121,14 @@ def _named(record: Record) -> tuple[int, ...]:
 
 def _since(before: Granted, record: Record, purpose: Purpose) -> Iterable[int]:
     """The versions under which it was allowed up to this record: without consent, all that have governed since."""
-    if not before or _rests_on_consent(record, purpose):
+    if not before:
         return before
     assert record.governing_version is not None
-    return {*before, *range(before[-1], record.governing_version + 1)}
+    governed = range(before[-1], record.governing_version + 1)
+    if _rests_on_consent(record, purpose):
+        # Where it did not before, nobody granted what governed then.
+        return {*before, *(number for number in governed if purpose.versions[number - 1].kind in _UNASKED)}
+    return {*before, *governed}
 
 
 def _duties(versions: Iterable[int], record: Record, purpose: Purpose) -> tuple[Duty, ...]:

@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from consent_service.domain.errors import NoLongerKept, Overloaded, Unavailable
 from consent_service.events.feed_places import Place, mark_of
 from consent_service.events.feed_window import Entry, Window
+from consent_service.events.heartbeats import read_heartbeat
+from consent_service.events.messages import NotUnderstood
 from consent_service.events.topic_ids import read_topic_ids
 
 _log = logging.getLogger(__name__)
@@ -273,7 +275,11 @@ class Follower:
     async def _step(self) -> bool:
         records = await records_of(self._consumer)
         for record in records:
-            self.window.append(Entry(record))
+            entry = Entry(record)
+            self.window.append(entry)
+            if entry.is_heartbeat:
+                with contextlib.suppress(NotUnderstood):
+                    self.window.hear(entry.partition, read_heartbeat(record))
         return bool(records)
 
     async def _tick(self) -> None:

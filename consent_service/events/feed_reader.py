@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from consent_service.domain.values import format_time
 from consent_service.events.feed_follower import BROKEN, Follower, records_of
 from consent_service.events.feed_places import Place
 from consent_service.events.feed_window import Audience, Entry, Part, with_id
@@ -51,7 +52,7 @@ class Reader:
         self._metrics = metrics
         # A tick may come just before the time, so the last one that keeps the promise counts.
         self._quiet_s = heartbeat_s * 0.7
-        self._sent_at = time.monotonic()
+        self._sent_at = self._signed_at = time.monotonic()
         self._closed = closed
         self._open = True
         self._hello = b"retry: %d\n" % random.randint(*RETRY_MS) + self._sign_of_life()  # noqa: S311
@@ -83,9 +84,9 @@ class Reader:
                 part = self._next()
                 if part.events:
                     yield self._sending(part)
-                elif self._is_quiet():
+                if self._is_at_the_end() and time.monotonic() - self._signed_at >= self._quiet_s:
                     yield self._sign_of_life()
-                else:
+                elif not part.events:
                     await self._follower.news()
         except NotUnderstood as error:
             _log.error(
@@ -144,15 +145,24 @@ class Reader:
     def _is_quiet(self) -> bool:
         return time.monotonic() - self._sent_at >= self._quiet_s
 
+    def _is_at_the_end(self) -> bool:
+        """Whether it was sent all that the window has."""
+        return not self.catches_up and self._number == self._window.end
+
     def _sign_of_life(self) -> bytes:
-        """A comment and the newest id: everything before it was sent, or is none of this reader's."""
-        self._sent_at = time.monotonic()
+        """A comment and the newest id: everything before it was sent, or is none of this reader's.
+
+        At the window's end also as of when that is all that was recorded, where the relays' heartbeats tell.
+        """
+        self._sent_at = self._signed_at = time.monotonic()
         place = self._place
-        if place is None:
-            return b": heartbeat\nid: %b\n\n" % self._window.newest.token
-        if not self.catches_up and self._number == self._window.end:
-            place.join(self._window.newest.offsets)
-        return b": heartbeat\nid: %b\n\n" % place.token
+        told = b": heartbeat\n"
+        if self._is_at_the_end():
+            if place is not None:
+                place.join(self._window.newest.offsets)
+            if (as_of := self._window.as_of) is not None:
+                told += b": as of %b\n" % format_time(as_of).encode()
+        return b"%bid: %b\n\n" % (told, (place or self._window.newest).token)
 
     def _cut_off(self, why: str) -> None:
         self._metrics.feed_cut_off.labels(why).inc()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from consent_service.domain.changes import Heartbeat
+from consent_service.domain.partitions import groups_on
 from consent_service.events.consume import read_change
 from consent_service.events.feed_places import Place
 from consent_service.events.heartbeats import HEARTBEAT
@@ -105,6 +108,23 @@ class Window:
         self._rows_max = rows_max
         self._entries: deque[tuple[Entry, bytes]] = deque()
         self._parts: dict[tuple[int, Audience], tuple[Part, int]] = {}
+        self._told_as_of: dict[tuple[int, int], datetime] = {}
+
+    def hear(self, partition: int, heartbeat: Heartbeat) -> None:
+        """The newest word of a group of shards on a partition counts."""
+        self._told_as_of[partition, heartbeat.shard_group] = heartbeat.at - heartbeat.oldest_unpublished
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Everything recorded before then lies before `newest`, by the heartbeats of all groups; None: not known."""
+        partitions = len(self.begins)
+        spoken = [
+            self._told_as_of.get((partition, group))
+            for partition in range(partitions)
+            for group in groups_on(partition, partitions)
+        ]
+        known = [one for one in spoken if one is not None]
+        return min(known) if len(known) == len(spoken) else None
 
     @property
     def end(self) -> int:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from math import gcd
 from uuid import UUID
 
 import msgspec
 
 from consent_service.domain.catalogue import PURPOSES_SHARD
 from consent_service.domain.changes import Heartbeat
-from consent_service.domain.partitions import SHARD_GROUPS, group_of
+from consent_service.domain.partitions import group_of, groups_on
 from consent_service.events.heartbeats import encode_heartbeat
 from consent_service.events.kafka import Publisher, PublishingFailed
 from consent_service.events.messages import Message
@@ -47,8 +46,7 @@ def partitions_of(topic: str, group: int, count: int) -> list[int]:
     """The partitions of a topic, which has so many, that hold subjects of the group."""
     if kind_of(topic) == "purposes":
         return list(range(count)) if group == _PURPOSES_GROUP else []
-    shared = gcd(SHARD_GROUPS, count)
-    return [partition for partition in range(count) if partition % shared == group % shared]
+    return [partition for partition in range(count) if group in groups_on(partition, count)]
 
 
 class Lane:

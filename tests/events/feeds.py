@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -120,9 +121,10 @@ class Topic:
             )
         await asyncio.gather(*sent)
 
-    async def beat(self) -> None:
-        """A heartbeat on every partition, as the relay sends."""
-        beat = Heartbeat(shard_group=0, at=day(1), oldest_unpublished=day(1) - day(1), ledger_epoch=1)
+    async def beat(self, group: int = 0, at: datetime | None = None, waits_s: float = 0.0) -> None:
+        """A heartbeat of one group on every partition, as the relay sends."""
+        waits = timedelta(seconds=waits_s)
+        beat = Heartbeat(shard_group=group, at=at or day(1), oldest_unpublished=waits, ledger_epoch=1)
         key, value, headers = encode_heartbeat(beat)
         for partition in range(self.partitions):
             await self._producer.send_and_wait(

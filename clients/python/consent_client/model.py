@@ -52,6 +52,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
+class SignOfLife(msgspec.Struct, frozen=True):
+    """The stream goes on, and has nothing more to tell. All that was recorded up to `as_of` has been told; None where
+    that is not known, as while what was missed is still being told."""
+
+    as_of: datetime | None = None
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """What stands for one subject and purpose; without a purpose, for the person as a whole, which goes first.
 

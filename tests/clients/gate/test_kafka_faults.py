@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 from consent_client.errors import Unavailable
 from consent_client.gate import ConsentGate
 from consent_client.gate.packing import unpack
@@ -50,6 +50,23 @@ async def until(gate: ConsentGate, number: int, reason: str) -> None:
         return why(gate, number) == reason
 
     await eventually(so)
+
+
+async def test_R33_a_gate_does_not_overlook_a_partition_that_was_added_meanwhile(told: Told) -> None:
+    async with told.beating():
+        await told.tell([state(1, 1)])
+        async with told.gate() as gate:
+            await gate.ready()
+            assert gate.allows(subject(1), "nyhetsbrev")
+
+            async with administrator(told.bootstrap) as admin:
+                await admin.create_partitions({told.states: NewPartitions(PARTITIONS + 1)})
+            afterwards = Told(told.bootstrap, told.prefix)
+            async with afterwards.speaking():
+                await afterwards.tell([state(1, 2)], partition=PARTITIONS)
+
+            # Nobody beats there yet, so it does not get ready again either.
+            await until(gate, 1, "not_ready")
 
 
 async def test_R33_a_gate_started_in_the_middle_of_a_flood_is_ready_and_never_gives_back_what_was_withdrawn(

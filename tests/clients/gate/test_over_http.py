@@ -20,6 +20,9 @@ from tests.events.streams import eventually
 from tests.http.test_states import answers, load, somebody
 from tests.processes import Service, environment_for, start_service
 
+#: Relays speak every five seconds.
+LIMIT_S = 9.0
+
 
 @pytest.fixture
 async def service(database: TestDatabase, kafka: KafkaServer, tmp_path: Path) -> AsyncIterator[Service]:
@@ -77,7 +80,7 @@ async def test_R33_over_http_the_gate_answers_as_the_service_does_and_obeys_what
         await client.post(f"/v1/subjects/{persons[2]}/consents/analytics/object")
         await client.post(f"/v1/subjects/{persons[2]}/consents/hr-hub/request", json={"version": 1})
         purposes = ["newsletter", "analytics", "hr-hub", "contract", "pixel", "old"]
-        async with asking(service) as asked, over_http(asked, 4) as gate:
+        async with asking(service) as asked, over_http(asked, LIMIT_S) as gate:
             assert str(gate.answer(persons[0], "newsletter").reason) == "not_ready"
             await gate.ready()
 
@@ -110,7 +113,7 @@ async def test_R33_over_http_the_gate_answers_as_the_service_does_and_obeys_what
 async def test_R33_over_http_a_stream_that_falls_silent_is_out_of_touch(service: Service) -> None:
     async with service.client() as client:
         person = await somebody(client, "newsletter")
-        async with asking(service) as asked, over_http(asked, 2) as gate:
+        async with asking(service) as asked, over_http(asked, LIMIT_S) as gate:
             await gate.ready()
             assert gate.allows(person, "newsletter")
 
@@ -134,3 +137,28 @@ async def test_R33_what_waiting_does_not_heal_is_said_at_once(
         with pytest.raises(Unavailable, match=why):
             await gate.ready(timedelta(seconds=20))
         assert not gate.allows(UUID(int=1), "nyhetsbrev")
+
+
+async def test_R33_over_http_what_waits_in_the_outbox_makes_the_gate_old(
+    service: Service, database: TestDatabase, kafka: KafkaServer, tmp_path: Path
+) -> None:
+    """A second process without a relay serves on; the only relay is gone."""
+    async with service.client() as client:
+        person = await somebody(client, "newsletter")
+    await service.process.stop(signal.SIGKILL)
+    environment = environment_for(
+        database, tmp_path, CONSENT_KAFKA_BOOTSTRAP=kafka.bootstrap, CONSENT_FEED_HEARTBEAT_S="0.5"
+    )
+    without_relay = await start_service(environment)
+    try:
+        async with (
+            without_relay.client() as client,
+            asking(without_relay) as asked,
+            over_http(asked, LIMIT_S) as gate,
+        ):
+            await gate.ready()
+            withdrawn = await client.post(f"/v1/subjects/{person}/consents/newsletter/withdraw")
+            assert withdrawn.status_code == 201
+            await until(gate, person, "newsletter", "out_of_touch")
+    finally:
+        await without_relay.process.stop(signal.SIGKILL)

@@ -84,13 +84,15 @@ class Told:
         finally:
             await self._producer.stop()
 
-    async def tell(self, events: Iterable[ConsentState | PurposePublished]) -> None:
+    async def tell(
+        self, events: Iterable[ConsentState | PurposePublished], partition: int | None = None
+    ) -> None:
         """Returns once all are acknowledged."""
         sent: list[Any] = []
         for event in events:
             is_state = isinstance(event, ConsentState)
             message = encode_state(event, self.prefix) if is_state else encode(event, self.prefix)  # type: ignore[arg-type]
-            where = message.partition(PARTITIONS if is_state else 1)
+            where = message.partition(PARTITIONS if is_state else 1) if partition is None else partition
             sent.append(
                 await self._producer.send(
                     message.topic,

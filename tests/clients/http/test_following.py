@@ -12,7 +12,7 @@ import pytest
 from consent_client import ConsentClient
 from consent_client.errors import Closed, NoLongerKept, Refused, Unavailable
 from consent_client.http.event_lines import Event, EventLines
-from consent_client.model import Change
+from consent_client.model import Change, SignOfLife
 from consent_client.words import Status
 
 from consent_service.embedded.ports import HOST, free_port
@@ -45,14 +45,14 @@ async def says(client: ConsentClient, count: int, subject_id: UUID) -> list[UUID
 
 
 async def changes_of(
-    stream: AsyncIterator[tuple[str, Change | None]], count: int, subject_id: UUID
+    stream: AsyncIterator[tuple[str, Change | SignOfLife]], count: int, subject_id: UUID
 ) -> list[tuple[str, Change]]:
     """The person's next so many changes, with their ids; those of other tests may come in between."""
     found: list[tuple[str, Change]] = []
     async with asyncio.timeout(PATIENCE_S):
         while len(found) < count:
             event_id, change = await anext(stream)
-            if change is not None and change.subject_id == subject_id:
+            if isinstance(change, Change) and change.subject_id == subject_id:
                 found.append((event_id, change))
     return found
 
@@ -63,7 +63,7 @@ async def test_R32_changes_come_as_they_are_recorded_and_go_on_behind_an_id(
     stream = client.changes()
     async with aclosing(stream):
         first_id, nothing = await anext(stream)
-        assert nothing is None
+        assert isinstance(nothing, SignOfLife)
         records = await says(client, 3, person)
         found = await changes_of(stream, 3, person)
     assert [change.record_id for _, change in found] == records

@@ -14,6 +14,7 @@ import pytest
 from consent_client import ConsentClient, SyncConsentClient
 from consent_client.errors import Closed, Refused, Unavailable
 from consent_client.http.sync import Settings
+from consent_client.model import Change, SignOfLife
 
 from consent_service.embedded.ports import HOST, free_port
 from tests.clients.conftest import Place
@@ -64,13 +65,13 @@ async def test_changes_are_iterated_and_whoever_stops_closes_the_connection(plac
         with SyncConsentClient(place.url, place.token()) as client:
             changes = client.changes()
             last, nothing = next(changes)
-            assert nothing is None
+            assert isinstance(nothing, SignOfLife)
             subject_id = client.subject(somebody()).subject_id
             record = client.grant(subject_id, PIXEL, 1).record
-            assert record.record_id in (change.record_id for _, change in changes if change is not None)
+            assert record.record_id in (told.record_id for _, told in changes if isinstance(told, Change))
             changes.close()
             for _, change in client.changes(last):
-                if change is not None and change.record_id == record.record_id:
+                if isinstance(change, Change) and change.record_id == record.record_id:
                     break
 
     await in_thread(work)

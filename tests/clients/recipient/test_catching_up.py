@@ -60,6 +60,24 @@ async def test_R31_a_new_ledger_epoch_stops_what_the_ledger_does_not_know_any_mo
     assert again.done == [(1, "stop 4")]
 
 
+async def test_R31_a_state_that_nobody_understands_does_not_keep_a_new_ledger_epoch_from_anybody_else(
+    topics: Topics, tmp_path: Path
+) -> None:
+    file = tmp_path / "recipient.db"
+    await topics.tell(a_step(1, 1), a_step(2, 1))
+    async with obeying(System(), topics, file):
+        await all_committed(topics, 2)
+
+    await topics.tell_states(a_standing(1, 2, ledger_epoch=2))
+    await topics.garble_state(2)
+    restored = System()
+    async with obeying(restored, topics, file):
+        await topics.tell(*(a_step(number, 2, ledger_epoch=2) for number in (1, 2)))
+        await until(lambda: restored.of(1) == ["stop 2"] and restored.counters.parked == 1)
+
+    assert restored.of(2) == []
+
+
 async def test_R34_changes_that_are_gone_before_they_were_read_are_made_good(
     topics: Topics, tmp_path: Path
 ) -> None:

@@ -109,7 +109,7 @@ class Register:
     async def identifiers(self, subject_id: UUID) -> Sequence[Identifier]:
         self.asked.append(subject_id)
         if subject_id in self.erased:
-            raise Refused(404, "not-found", "nobody has this id")
+            raise Refused(410, "erased", "The person was erased; nothing is known of them.")
         return [Identifier("email", f"{subject_id.int & 0xFF}@example.org")]
 
 
@@ -145,7 +145,7 @@ async def test_R35_a_person_is_asked_for_once_and_found_also_after_the_erasure(
     await topics.tell(a_step(1, 1), a_step(1, 3))
     async with obeying(candidates, topics, store, **options):
         await all_committed(topics, 2)
-        register.erased.add(subject(1))
+        register.erased |= {subject(1), subject(2)}
         await topics.tell(about_the_person(1, 4, command=Command.ERASE), a_step(2, 2))
         await all_committed(topics, 4)
 

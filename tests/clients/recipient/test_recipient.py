@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from consent_client import clock
+from consent_client.model import Change
 from consent_client.recipient import Accepted, Store
+from consent_client.recipient.answers import Answer
 from consent_client.words import Outcome
 
 from consent_service.domain.values import Command
@@ -138,6 +140,30 @@ async def test_what_is_no_answer_counts_as_a_failure(topics: Topics) -> None:
         await until(lambda: system.counters.parked == 1)
 
     assert await topics.outcomes(1) == ["2 failed"]
+
+
+async def test_a_promise_without_a_time_zone_is_its_handlers_failure_and_nobody_elses(topics: Topics) -> None:
+    await topics.tell(a_step(1, 2))
+
+    class Careless(System):
+        async def stop(self, change: Change) -> Answer:
+            await super().stop(change)
+            if change.subject_id == subject(1):
+                return Accepted(datetime(2030, 1, 1))
+            return None
+
+    system = Careless()
+    async with obeying(system, topics):
+        await until(lambda: system.counters.parked == 1)
+        await topics.tell(a_step(2, 2))
+        await until(lambda: system.of(2) == ["stop 2"])
+        with pytest.raises(ValueError, match="time zone"):
+            await system.acknowledge(
+                a_step(1, 2).record_id, subject(1), Outcome.ACCEPTED, datetime(2030, 1, 1)
+            )
+
+    assert await topics.outcomes(1) == ["2 failed"]
+    assert await topics.outcomes(2) == ["2 stopped"]
 
 
 async def test_nothing_of_a_person_is_logged(topics: Topics, caplog: pytest.LogCaptureFixture) -> None:

@@ -98,6 +98,15 @@ class Topics:
         async with self.producer() as producer:
             await producer.send_and_wait(self.changes, value, key=message.key, headers=list(message.headers))
 
+    async def garble_state(self, number: int) -> None:
+        """A state of the subject that nobody understands."""
+        message = encode_state(a_standing(number, 1), self.prefix)
+        async with self.producer() as producer:
+            where = message.partition(PARTITIONS)
+            await producer.send_and_wait(
+                message.topic, b"\xff\xff", message.key, where, headers=list(message.headers)
+            )
+
     async def acknowledgements(self) -> list[Any]:
         """Every word that was said, repetitions included, in the order of its partition."""
         return [pb.Acknowledgement.FromString(message.value) for message in await self._read("acks")]

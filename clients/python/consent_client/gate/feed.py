@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from consent_client.errors import Closed, ConsentError, NoLongerKept, NotUnderstood, Refused
@@ -14,7 +14,7 @@ from consent_client.gate.intake import EpochBegan
 from consent_client.gate.knowledge import Knowledge
 from consent_client.gate.moments import from_microseconds
 from consent_client.http.answers import PurposeItem, PurposeTerms, StatePage
-from consent_client.model import Change, Heartbeat, Purpose, State, Terms
+from consent_client.model import Change, Heartbeat, Purpose, SignOfLife, State, Terms
 from consent_client.words import Command, Reason
 
 _log = logging.getLogger(__name__)
@@ -42,8 +42,8 @@ class Service(Protocol):
         """All that stands, page by page."""
         ...
 
-    def changes(self, after: str | None = None) -> AsyncGenerator[tuple[str, Change | None], None]:
-        """What changes behind `after`, over every cut of the connection; None for a sign of life."""
+    def changes(self, after: str | None = None) -> AsyncGenerator[tuple[str, Change | SignOfLife], None]:
+        """What changes behind `after`, over every cut of the connection, and signs of life."""
         ...
 
     async def purposes(self) -> Sequence[PurposeItem]: ...
@@ -56,7 +56,8 @@ class ServiceSource:
         self._service = service
         self._every_s = purposes_every.total_seconds()
         self._after: str | None = None
-        self._as_of = 0
+        self._tries = 0
+        """So often nothing came, one time after the other."""
 
     async def follow(self, knowledge: Knowledge) -> None:
         self._forget(knowledge, "the service has not answered yet")
@@ -66,16 +67,13 @@ class ServiceSource:
 
     def _forget(self, knowledge: Knowledge, why: str) -> None:
         self._after = None
-        self._as_of = 0
         knowledge.begin(why, _BOTH, of_one_group=_BOTH)
 
     async def _follow_changes(self, knowledge: Knowledge) -> None:
-        tries = 0
         while True:
             try:
                 if self._after is None:
                     await self._take_states(knowledge)
-                tries = 0
                 await self._take_changes(knowledge)
             except Closed:
                 raise
@@ -85,12 +83,12 @@ class ServiceSource:
                 # Where it is told that the place is gone, or nobody knows what was told, nothing that is known stands.
                 if isinstance(error, NotUnderstood | NoLongerKept):
                     self._forget(knowledge, f"what stands is read anew: {error}")
-                if tries == 0:
+                if self._tries == 0:
                     _log.warning("the stream of changes broke off", extra={"why": str(error)})
             except EpochBegan:
                 self._forget(knowledge, "the ledger was restored from a backup")
-            await asyncio.sleep(min(_AGAIN_S[0] * 2 ** min(tries, 10), _AGAIN_S[1]))
-            tries += 1
+            await asyncio.sleep(min(_AGAIN_S[0] * 2 ** min(self._tries, 10), _AGAIN_S[1]))
+            self._tries += 1
 
     async def _take_states(self, knowledge: Knowledge) -> None:
         self._forget(knowledge, "what stands is being read")
@@ -110,11 +108,12 @@ class ServiceSource:
 
     async def _take_changes(self, knowledge: Knowledge) -> None:
         async with aclosing(self._service.changes(self._after)) as changes:
-            async for place, change in changes:
-                if change is None:
-                    self._hear(knowledge, _CHANGES, _NOW)
-                else:
-                    self._take_change(knowledge, change)
+            async for place, told in changes:
+                self._tries = 0
+                if isinstance(told, Change):
+                    self._take_change(knowledge, told)
+                elif told.as_of is not None:
+                    self._hear_as_of(knowledge, told.as_of)
                 self._after = place
 
     def _take_change(self, knowledge: Knowledge, change: Change) -> None:
@@ -122,10 +121,6 @@ class ServiceSource:
             self._take_person(knowledge, change)
         else:
             self._take(knowledge, change)
-        if not change.replayed:
-            # It is as young as its record, and so is all that was told before it.
-            now = from_microseconds(knowledge.clock.wall() // 1000)
-            self._hear(knowledge, _CHANGES, max(now - change.recorded_at, _NOW))
 
     def _take(self, knowledge: Knowledge, told: State | Change) -> None:
         memory = knowledge.memory
@@ -204,14 +199,15 @@ class ServiceSource:
 
     def _hear(self, knowledge: Knowledge, what: str, age: timedelta) -> None:
         """Everything of that kind is known as of so long ago."""
-        if what == _CHANGES:
-            as_of = knowledge.clock.steady() - age // timedelta(microseconds=1) * 1000
-            if self._as_of and as_of < self._as_of:
-                return
-            self._as_of = as_of
         at = from_microseconds(knowledge.clock.wall() // 1000)
         beat = Heartbeat(shard_group=0, shard_groups=1, at=at, oldest_unpublished=age, ledger_epoch=0)
         knowledge.touch.hear(what, 0, beat)
+        knowledge.tell()
+
+    def _hear_as_of(self, knowledge: Knowledge, as_of: datetime) -> None:
+        """A change alone tells nothing of the sort: others, recorded before it, may still wait to be told."""
+        beat = Heartbeat(shard_group=0, shard_groups=1, at=as_of, oldest_unpublished=_NOW, ledger_epoch=0)
+        knowledge.touch.hear(_CHANGES, 0, beat)
         knowledge.tell()
 
 

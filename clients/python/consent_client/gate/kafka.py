@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
@@ -16,7 +15,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPar
 from consent_client.errors import NotUnderstood
 from consent_client.gate.intake import EpochBegan, Intake
 from consent_client.gate.knowledge import Knowledge
-from consent_client.gate.lives import read_topic_ids
+from consent_client.gate.lives import Life, read_lives
 from consent_client.wire.topics import purposes_topic, state_topic
 
 _log = logging.getLogger(__name__)
@@ -38,6 +37,9 @@ _FETCH_BYTES_MAX = 4 * 1024 * 1024
 BROKEN = (KafkaError, OSError, TimeoutError, RuntimeError)
 
 
+_ANOTHER = "a topic was deleted and made anew, or has other partitions"
+
+
 class BeginAnew(Exception):
     """What was read is of topics that are no more; says why."""
 
@@ -50,7 +52,7 @@ class KafkaSource:
         self._options = options
         self._states = state_topic(prefix)
         self._purposes = purposes_topic(prefix)
-        self._lives: dict[str, UUID] | None = None
+        self._lives: dict[str, Life] | None = None
         self._next: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
 
@@ -113,7 +115,7 @@ class KafkaSource:
         async with asyncio.timeout(ANSWER_S):
             lives = await self._read_lives(consumer)
             if self._lives is not None and lives != self._lives:
-                raise BeginAnew("a topic was deleted and made anew")
+                raise BeginAnew(_ANOTHER)
             if self._lives is None:
                 await self._begin(consumer, knowledge)
                 self._lives = lives
@@ -121,9 +123,9 @@ class KafkaSource:
             for place, offset in self._next.items():
                 consumer.seek(place, offset)
 
-    async def _read_lives(self, consumer: Any) -> dict[str, UUID]:
+    async def _read_lives(self, consumer: Any) -> dict[str, Life]:
         try:
-            return await read_topic_ids(consumer._client, (self._states, self._purposes))  # noqa: SLF001
+            return await read_lives(consumer._client, (self._states, self._purposes))  # noqa: SLF001
         except UnknownTopicOrPartitionError as error:
             raise BeginAnew(f"there is no topic {error.args[0]}") from error
 
@@ -186,7 +188,7 @@ class KafkaSource:
             with contextlib.suppress(*BROKEN):
                 async with asyncio.timeout(ANSWER_S):
                     if await self._read_lives(consumer) != self._lives:
-                        raise BeginAnew("a topic was deleted and made anew")
+                        raise BeginAnew(_ANOTHER)
 
 
 _WHY: dict[type[Exception], str] = {

@@ -113,12 +113,16 @@ class _TopicIdsRequest(Request[_TopicIdsStruct]):  # type: ignore[misc]
         return request_struct_class(named, False, False, {})
 
 
-async def read_topic_ids(client: Any, topics: Collection[str]) -> dict[str, UUID]:
-    """The ids of these topics, asked of any broker. Raises the KafkaError of the first that cannot be told."""
+Life = tuple[UUID, int]
+"""A topic's id, and how many partitions it has: with another number, subjects lie elsewhere."""
+
+
+async def read_lives(client: Any, topics: Collection[str]) -> dict[str, Life]:
+    """The lives of these topics, asked of any broker. Raises the KafkaError of the first that cannot be told."""
     answer = await client.send(client.get_random_node(), _TopicIdsRequest(topics))
-    found: dict[str, UUID] = {}
-    for code, name, topic_id, *_ in answer.topics:
+    found: dict[str, Life] = {}
+    for code, name, topic_id, _, partitions, *_ in answer.topics:
         if code:
             raise for_code(code)(name)
-        found[name] = topic_id
+        found[name] = topic_id, len(partitions)
     return found

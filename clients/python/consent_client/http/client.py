@@ -34,7 +34,7 @@ from consent_client.http.following import Following
 from consent_client.http.reading import Reading
 from consent_client.http.remembered import Remembered
 from consent_client.http.tokens import Token
-from consent_client.model import Acknowledgement, Change
+from consent_client.model import Acknowledgement, Change, SignOfLife
 from consent_client.words import Command
 
 Item_co = TypeVar("Item_co", covariant=True)
@@ -280,8 +280,8 @@ class ConsentClient:
 
     def changes(
         self, after: str | None = None, *, quiet_s: float = 40.0, patience_s: float | None = None
-    ) -> AsyncGenerator[tuple[str, Change | None], None]:
-        """The changes behind the id `after`, or from now on, each with its id; None for a sign of life.
+    ) -> AsyncGenerator[tuple[str, Change | SignOfLife], None]:
+        """The changes behind the id `after`, or from now on, each with its id; in between signs of life.
 
         Goes on over every cut and end of the connection, also where nothing was heard for `quiet_s`. Keep the last id
         with your own data. Raises NoLongerKept where the stream cannot go on from there: read `states()` and

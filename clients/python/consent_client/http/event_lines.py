@@ -11,12 +11,13 @@ _PENDING_BYTES_MAX = 1 << 20
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One block: a comment with an id has no data."""
+    """One block: a comment with an id has no data. `comments` are without their colon."""
 
     id: str | None = None
     name: str = "message"
     data: str | None = None
     retry_s: float | None = None
+    comments: tuple[str, ...] = ()
 
 
 class EventLines:
@@ -48,11 +49,14 @@ class EventLines:
 def _event(lines: list[str]) -> Event:
     members: dict[str, str] = {}
     data: list[str] = []
+    comments: list[str] = []
     for line in lines:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
             data.append(value)
+        elif not name:
+            comments.append(value)
         else:
             members[name] = value
     retry = members.get("retry", "")
@@ -61,4 +65,5 @@ def _event(lines: list[str]) -> Event:
         name=members.get("event", "message"),
         data="\n".join(data) if data else None,
         retry_s=int(retry) / 1000 if retry.isdecimal() else None,
+        comments=tuple(comments),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import datetime
 
 import httpx
 
@@ -13,9 +14,10 @@ from consent_client.http.changes import ChangeBody, to_change
 from consent_client.http.event_lines import Event, EventLines
 from consent_client.http.exchange import Exchange
 from consent_client.http.reading import Reading
-from consent_client.model import Change
+from consent_client.model import Change, SignOfLife
 
 _PATH = "/v1/changes"
+_AS_OF = "as of "
 #: Nobody is asked to wait for longer.
 _WAIT_S_MAX = 60.0
 
@@ -35,8 +37,8 @@ class Following:
         self._retry_s = 0.0
         self._attempt = 0
 
-    async def changes(self) -> AsyncGenerator[tuple[str, Change | None], None]:
-        """Id and change, None for a sign of life. Raises Refused, NoLongerKept, NotUnderstood, Closed.
+    async def changes(self) -> AsyncGenerator[tuple[str, Change | SignOfLife], None]:
+        """Id and change, or a sign of life. Raises Refused, NoLongerKept, NotUnderstood, Closed.
 
         Raises Unavailable where nothing was heard for `patience_s`; None waits for ever.
         """
@@ -53,7 +55,7 @@ class Following:
                             heard_at = loop.time()
                             self._note(event)
                             if event.id is not None:
-                                yield event.id, _change(event)
+                                yield event.id, _told(event)
                                 heard_at = loop.time()
                     else:
                         why = str(answer.status_code)
@@ -90,8 +92,18 @@ async def _events(answer: httpx.Response) -> AsyncIterator[Event]:
             yield event
 
 
-def _change(event: Event) -> Change | None:
-    """None also for an event that a later release has and this one does not know."""
+def _told(event: Event) -> Change | SignOfLife:
+    """A sign of life, too, is an event that a later release has and this one does not know."""
     if event.name != "change" or event.data is None:
-        return None
+        return SignOfLife(_as_of(event))
     return to_change(_read_change(event.data))
+
+
+def _as_of(event: Event) -> datetime | None:
+    for comment in event.comments:
+        if comment.startswith(_AS_OF):
+            try:
+                return datetime.fromisoformat(comment.removeprefix(_AS_OF))
+            except ValueError:
+                return None
+    return None

@@ -19,6 +19,10 @@ class Accepted(msgspec.Struct, frozen=True):
 
     due_at: datetime
 
+    def __post_init__(self) -> None:
+        if self.due_at.tzinfo is None:
+            raise ValueError("due_at needs a time zone: what is written without one could not be sent")
+
 
 Answer = Outcome | Accepted | None
 

@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.partitioner import murmur2
 
 from consent_client.errors import NotUnderstood, Unavailable
-from consent_client.recipient.events import nothing_known, told_of
+from consent_client.recipient.events import nothing_known, told_of, understood
 from consent_client.recipient.handling import Duty
 from consent_client.recipient.store import Pair, Store, Told
 from consent_client.wire.envelope import STATE, type_of
-from consent_client.wire.reading import read_state, read_state_key
+from consent_client.wire.reading import read_state_key
 from consent_client.wire.topics import state_topic
 
 _FETCH_MS = 500
@@ -34,8 +34,8 @@ class CatchUp:
         """The last state of each pair of the duty whose changes lie in this partition of so many."""
         last: dict[bytes, Told] = {}
         consumer = AIOKafkaConsumer(self._topic, **self._options, auto_offset_reset="earliest")
-        await consumer.start()
         try:
+            await consumer.start()
             places = consumer.assignment()
             if not places:
                 raise Unavailable(f"{self._topic} is not there")
@@ -55,7 +55,8 @@ class CatchUp:
         """Of each pair that was acted on and is not named by a state of this epoch: that nothing is known."""
         named: set[Pair] = set()
         for told in stands:
-            state = read_state(told)
+            # One that is not understood names nobody: it is parked, and so is what is told behind it.
+            state = understood(told).change
             if state is not None and state.ledger_epoch >= ledger_epoch:
                 purposes = self._duty.purposes if state.purpose is None else (state.purpose,)
                 named |= {(told.subject, purpose) for purpose in purposes}

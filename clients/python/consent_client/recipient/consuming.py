@@ -68,6 +68,8 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         self._topic = changes_topic(source.prefix)
         self._lanes = Lanes()
         self._held: dict[TopicPartition, Partition] = {}
+        # The consumer's own `assignment` tells the old one until there is a new one.
+        self._assigned: frozenset[TopicPartition] = frozenset()
         self._generation = 0
         self._consumer: Any = None
 
@@ -121,10 +123,12 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """All are given up, with what is under way finished or cut off, before anybody else gets them."""
+        self._assigned = frozenset()
         await self._give_up_all()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """They are taken up when they are first read."""
+        self._assigned = frozenset(assigned)
 
     async def _give_up_all(self) -> None:
         self._generation += 1
@@ -142,16 +146,20 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.getmany(timeout_ms=0)
                 continue
             self._consumer.resume(*self._consumer.paused())
-            generation = self._generation
-            for where in self._consumer.assignment():
-                await self._partition(where)
+            for where in self._assigned:
+                if where in self._assigned:
+                    await self._partition(where)
             found = await self._consumer.getmany(
                 timeout_ms=int(_FETCH_S * 1000), max_records=min(_FETCH_MAX, self._limits.events_max)
             )
+            # What was found is of the assignment that there is now: over a rebalance aiokafka waits for the new one.
+            generation = self._generation
             for where, messages in found.items():
+                # After a rebalance meanwhile they come again, to whoever holds the partition then.
+                if generation != self._generation:
+                    break
                 partition = await self._partition(where)
-                # After a rebalance they come again, to whoever holds the partition then.
-                if partition is not None and generation == self._generation:
+                if partition is not None:
                     with contextlib.suppress(LeftOff):
                         await self._take(partition, messages)
 

@@ -19,10 +19,10 @@ from consent_client.recipient.answers import Accepted, stable_id, word, word_of
 from consent_client.recipient.counters import Counters
 from consent_client.recipient.events import Event, understood
 from consent_client.recipient.gathering import Gathering
-from consent_client.recipient.partition import Partition
+from consent_client.recipient.partition import LeftOff, Partition
 from consent_client.recipient.sending import Acknowledging
 from consent_client.recipient.settings import Limits
-from consent_client.recipient.store import Parked, Settled, Store
+from consent_client.recipient.store import Parked, Settled, Store, Told
 from consent_client.wire.envelope import Outgoing, type_of
 from consent_client.wire.writing import dead_letter_message
 from consent_client.words import Outcome
@@ -89,6 +89,8 @@ class Handling:
     async def take_up(self, partition: Partition) -> None:
         """Whoever had something parked still waits. Raises LeftOff."""
         waiting = await self.persist(partition, lambda: self._store.waiting([partition.number]))
+        if partition.closed.is_set():
+            raise LeftOff
         self._parked |= dict.fromkeys(waiting, partition)
         self._counters.parked = len(self._parked)
 
@@ -117,11 +119,12 @@ class Handling:
             await self._complain(partition, event, reason)
             tries = self._limits.tries_max
             due = self._limits.parked_until(tries)
-            kept = await self.persist(partition, lambda: self._store.park(told, tries=tries, retry_at=due))
+            waits = _filed(told, partition)
+            kept = await self.persist(partition, lambda: self._store.park(waits, tries=tries, retry_at=due))
             self._parked[told.subject] = partition
             self._counters.parked = len(self._parked)
         else:
-            kept = await self.persist(partition, lambda: self._store.park(told))
+            kept = await self.persist(partition, lambda: self._store.park(_filed(told, partition)))
         if self._store.durable or not kept:
             partition.done(told)
 
@@ -245,6 +248,13 @@ class Handling:
         await self._answers.acknowledge(words)
         self._counters.acknowledged += len(words)
         return [None] * len(words)
+
+
+def _filed(told: Told, partition: Partition) -> Told:
+    """Under the partition by whose holder it is looked for; a state may have come from one of another number."""
+    if told.partition == partition.number:
+        return told
+    return msgspec.structs.replace(told, partition=partition.number)
 
 
 def _about(change: Change, purpose: str) -> Change:

@@ -87,7 +87,8 @@ class Recipient(ABC):
         try:
             identifiers = await at_work.client.identifiers(subject_id)
         except Refused as error:
-            if error.status == 404:
+            # Nobody has this id, or they were erased.
+            if error.status in (404, 410):
                 return None
             raise
         own_id = await self.find(identifiers)
@@ -106,7 +107,12 @@ class Recipient(ABC):
     async def acknowledge(
         self, record_id: UUID, subject_id: UUID, outcome: Outcome, due_at: datetime | None = None
     ) -> None:
-        """A later word about a record, as after `Accepted`. Raises Unavailable."""
+        """A later word about a record, as after `Accepted`.
+
+        Raises Unavailable, and ValueError for a `due_at` without a time zone.
+        """
+        if due_at is not None and due_at.tzinfo is None:
+            raise ValueError("due_at needs a time zone")
         at_work = self._running()
         await at_work.handling.acknowledge(
             Acknowledgement(

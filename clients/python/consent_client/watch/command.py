@@ -163,15 +163,15 @@ async def _over_http(options: argparse.Namespace, view: View) -> AsyncGenerator[
     async with ConsentClient(options.url, options.token) as client:
         first = client.changes(patience_s=_START_S)
         async with aclosing(first):
-            last, change = await anext(first)
+            last, told = await anext(first)
         view.remark(f"following {options.url}/v1/changes")
-        if change is not None:
-            yield change
+        if isinstance(told, Change):
+            yield told
         stream = client.changes(last)
         async with aclosing(stream):
-            async for _, change in stream:
-                if change is not None:
-                    yield change
+            async for _, told in stream:
+                if isinstance(told, Change):
+                    yield told
 
 
 def _complain(text: str) -> None:

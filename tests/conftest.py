@@ -18,6 +18,7 @@ from tests.databases import TestDatabase, copy_template, drop, make_template
 _ONE_BY_ONE = frozenset({"benchmarks", "cli", "endtoend", "faults", "packaging"})
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (`pytest -n`) the tests of a file stay together, with what they set up."""
     for item in items:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import stat
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,6 +116,18 @@ async def test_it_finds_the_service_that_run_has_started_and_leaves_it_running(
     assert TABLE in again.output
     assert mode == 0o600
     assert not (tmp_path / "running.json").exists()
+
+
+def test_without_the_clients_package_the_command_says_what_it_needs() -> None:
+    """The service itself does without."""
+    without = "import sys; sys.modules['consent_client'] = None; from consent_service.cli.main import main; "
+    ran = subprocess.run(
+        [sys.executable, "-c", without + "sys.exit(main(['demo']))"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "pip install clients/python" in ran.stderr
 
 
 async def announced_url(data_dir: Path, running: Process) -> str:

@@ -208,9 +208,9 @@ def test_an_event_counts_once_its_block_is_complete_however_its_bytes_come() -> 
         b"\r\n:\n\nevent: later\r\ndata:x\r\n\r\nid: unfinished\ndata: y\n"
     )
     events = [
-        Event(id="one", retry_s=1.5),
+        Event(id="one", retry_s=1.5, comments=("heartbeat",)),
         Event(id="two", name="change", data='{"a":\n"\u2028"}'),
-        Event(),
+        Event(comments=("",)),
         Event(name="later", data="x"),
     ]
 

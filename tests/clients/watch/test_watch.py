@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
+import os
 import sys
 from typing import Any
 
@@ -148,23 +148,34 @@ async def test_where_nothing_answers_or_nothing_is_there_it_says_so(place: Place
         assert words in complaints
 
 
-async def test_a_pipe_that_is_closed_ends_it_quietly(place: Place, story: Story) -> None:
-    whose = str(story.subject_id)
-    arguments = from_kafka(place, "--from", "beginning", "--subject", whose)
-    command = [sys.executable, "-m", "consent_client.watch", *arguments]
+async def test_a_pipe_that_is_closed_ends_it_quietly(place: Place, client: ConsentClient) -> None:
+    """At the next line that it writes."""
+    subject_id = (await client.subject(somebody())).subject_id
+    arguments = from_kafka(place, "--from", "beginning", "--subject", str(subject_id))
+    reading, writing = os.pipe()
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "consent_client.watch", *arguments,
+        stdout=writing, stderr=asyncio.subprocess.PIPE, env={"PYTHONPATH": str(CLIENT)},
+    )  # fmt: skip
+    os.close(writing)
+    os.close(reading)
 
-    def work() -> tuple[int, bytes]:
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PYTHONPATH": str(CLIENT)}
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdout.readline()
-            process.stdout.close()
-            complaints = process.stderr.read()
-            return process.wait(PATIENCE_S), complaints
+    async def speak() -> None:
+        while True:
+            await client.grant(subject_id, PIXEL, 1)
+            await client.withdraw(subject_id, PIXEL)
 
-    assert await asyncio.to_thread(work) == (0, b"")
+    speaking = asyncio.create_task(speak())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            _, complaints = await program.communicate()
+    finally:
+        speaking.cancel()
+        if program.returncode is None:
+            program.kill()
+        await asyncio.wait({speaking})
+
+    assert (program.returncode, complaints) == (0, b"")
 
 
 @pytest.mark.parametrize(

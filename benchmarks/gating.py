@@ -18,11 +18,11 @@ from consent_service.domain.changes import ConsentState, Heartbeat, PurposePubli
 from consent_service.domain.partitions import CHANGES_PARTITIONS, SHARD_GROUPS
 from consent_service.domain.purposes import Change, NoticeText, Purpose, PurposeContent, PurposeVersion
 from consent_service.domain.values import Basis, Reason, Status
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.heartbeats import encode_heartbeat
-from consent_service.events.kafka import Publisher
-from consent_service.events.messages import Message
-from consent_service.events.topics import purposes_topic, state_topic
+from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.heartbeats import encode_heartbeat
+from consent_service.events.wire.messages import Message
+from consent_service.events.wire.topics import purposes_topic, state_topic
 
 ANSWERS_PAIRS = 100_000
 _BATCH = 2_000

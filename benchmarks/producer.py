@@ -16,8 +16,8 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from consent_service.domain.partitions import CHANGES_PARTITIONS
-from consent_service.events.administration import administering, make_topics
-from consent_service.events.topics import changes_topic, state_topic
+from consent_service.events.publishing.administration import administering, make_topics
+from consent_service.events.wire.topics import changes_topic, state_topic
 
 KEY = b"0198f3a2-7c11-7000-8000-00000000a11a"
 HEADERS = [(f"ce_header_{number}", bytes(24)) for number in range(9)]

@@ -15,7 +15,7 @@ from benchmarks.stage import Stage
 from consent_service.domain.changes import ConsentChange
 from consent_service.domain.partitions import CHANGES_PARTITIONS
 from consent_service.domain.values import Basis, Command, Reason, Status
-from consent_service.events.encode import encode
+from consent_service.events.wire.encode import encode
 from consent_service.usecases import clock
 
 EVENTS = 20_000

@@ -27,7 +27,7 @@ from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
 from consent_service.cli.run import cache_dir
 from consent_service.cli.token import ensure_development_key, make_token
 from consent_service.embedded import KafkaServer, PostgresServer
-from consent_service.events.topics import changes_topic
+from consent_service.events.wire.topics import changes_topic
 from consent_service.settings import Settings, load_settings
 from consent_service.storage.preparation import ROLES, migrate, prepare
 from consent_service.usecases.catalogue import Catalogue

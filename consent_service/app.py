@@ -19,9 +19,9 @@ from consent_service.beside import beside, tell_if_failed, until_stopped
 from consent_service.domain.durations import parse_duration
 from consent_service.domain.errors import Overloaded, Unavailable
 from consent_service.events.acknowledging import Acknowledging
-from consent_service.events.feed import Feed, open_feed
-from consent_service.events.kafka import Kafka
-from consent_service.events.relay import Relay
+from consent_service.events.feed.feed import Feed, open_feed
+from consent_service.events.publishing.kafka import Kafka
+from consent_service.events.publishing.relay import Relay
 from consent_service.http.application import build_app
 from consent_service.http.keys import open_keys
 from consent_service.http.server import listen, serve

@@ -14,11 +14,11 @@ from uuid import UUID
 import msgspec
 
 from consent_service.cli.progress import Walked
-from consent_service.events.kafka import Publisher, PublishingFailed
-from consent_service.events.reading import StreamAway
-from consent_service.events.republish import Republished, Wanted, republish
-from consent_service.events.verify import Step, verify_stream
-from consent_service.events.verify_report import FAULTS_KEPT, Fault, Report
+from consent_service.events.checking.reading import StreamAway
+from consent_service.events.checking.report import FAULTS_KEPT, Fault, Report
+from consent_service.events.checking.republish import Republished, Wanted, republish
+from consent_service.events.checking.verify import Step, verify_stream
+from consent_service.events.publishing.kafka import Publisher, PublishingFailed
 from consent_service.settings import Settings, SettingsError
 from consent_service.storage.database import open_database
 

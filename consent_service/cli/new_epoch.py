@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 from consent_service.cli.events import count, needed, ran
 from consent_service.cli.progress import Walked
-from consent_service.events.kafka import Publisher
-from consent_service.events.new_epoch import Survey, begin, survey
-from consent_service.events.reading import TopicReader, open_reader
+from consent_service.events.checking.new_epoch import Survey, begin, survey
+from consent_service.events.checking.reading import TopicReader, open_reader
+from consent_service.events.publishing.kafka import Publisher
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
 from consent_service.storage.epochs import count_relays

@@ -18,10 +18,10 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.domain.propagation import Word
-from consent_service.events.acknowledgements import read_acknowledgement
-from consent_service.events.feed_follower import BROKEN, records_of
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.topics import acks_topic
+from consent_service.events.feed.follower import BROKEN, records_of
+from consent_service.events.wire.acknowledgements import read_acknowledgement
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.topics import acks_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.listening import Listening
 from consent_service.usecases.propagation import reason_of

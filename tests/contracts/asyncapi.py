@@ -14,13 +14,18 @@ from consent_client.wire.envelope import DEAD_LETTER
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 from consent_service.domain.values import SLUG
-from consent_service.events.acknowledgements import ACKNOWLEDGED
-from consent_service.events.encode import CHANGED, PURPOSE_PUBLISHED, STATE
-from consent_service.events.heartbeats import HEARTBEAT
-from consent_service.events.messages import CONTENT_TYPE
-from consent_service.events.notices import IDENTIFIER_LINKED, IDENTIFIER_REMOVED, RECIPIENT_LATE, RENEWAL_DUE
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of, recipients_topics, topics_of
+from consent_service.events.wire.acknowledgements import ACKNOWLEDGED
+from consent_service.events.wire.encode import CHANGED, PURPOSE_PUBLISHED, STATE
+from consent_service.events.wire.heartbeats import HEARTBEAT
+from consent_service.events.wire.messages import CONTENT_TYPE
+from consent_service.events.wire.notices import (
+    IDENTIFIER_LINKED,
+    IDENTIFIER_REMOVED,
+    RECIPIENT_LATE,
+    RENEWAL_DUE,
+)
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.topics import PARTITIONS, SETTINGS, kind_of, recipients_topics, topics_of
 from tests.events.samples import GOLDEN, TRACEPARENT, Event
 from tests.events.wire import encoded
 

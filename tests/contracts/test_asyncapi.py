@@ -12,9 +12,9 @@ import yaml
 from google.protobuf.descriptor import Descriptor
 from jsonschema import Draft7Validator
 
-from consent_service.events.encode import encode_state
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.topics import recipients_topics, topics_of
+from consent_service.events.wire.encode import encode_state
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.topics import recipients_topics, topics_of
 from tests.contracts.asyncapi import DOCUMENT, proto_of, written
 from tests.contracts.conftest import NPM
 from tests.contracts.told import DOC, MESSAGES, fits

@@ -24,8 +24,8 @@ from consent_service.domain.changes import RecipientLate
 from consent_service.domain.purposes import Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer
-from consent_service.events.heartbeats import is_heartbeat
-from consent_service.events.notices import read_notice
+from consent_service.events.wire.heartbeats import is_heartbeat
+from consent_service.events.wire.notices import read_notice
 from consent_service.storage.database import open_database
 from consent_service.usecases.catalogue import Catalogue
 from tests.builders import NOTICES

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from consent_service.events.consume import ReceivedChange, read_change
-from consent_service.events.heartbeats import is_heartbeat
+from consent_service.events.wire.consume import ReceivedChange, read_change
+from consent_service.events.wire.heartbeats import is_heartbeat
 from tests.endtoend.conftest import Stage
 from tests.events.streams import consumer, topic_partitions
 from tests.processes import grant

@@ -16,9 +16,9 @@ from consent_service.domain.changes import ConsentChange, Notice, RenewalDue
 from consent_service.domain.purposes import Change
 from consent_service.domain.values import Basis, Cause, Command, Status
 from consent_service.embedded import KafkaServer
-from consent_service.events.consume import read_change
-from consent_service.events.heartbeats import is_heartbeat
-from consent_service.events.notices import read_notice
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.heartbeats import is_heartbeat
+from consent_service.events.wire.notices import read_notice
 from consent_service.storage.database import open_database
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.submissions import Caller

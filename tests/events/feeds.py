@@ -15,11 +15,11 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 
 from consent_service.domain.changes import ConsentChange, Heartbeat
 from consent_service.domain.errors import Unavailable
-from consent_service.events.encode import encode
-from consent_service.events.feed import Feed
-from consent_service.events.feed_reader import Reader
-from consent_service.events.heartbeats import encode_heartbeat
-from consent_service.events.topics import changes_topic
+from consent_service.events.feed.feed import Feed
+from consent_service.events.feed.reader import Reader
+from consent_service.events.wire.encode import encode
+from consent_service.events.wire.heartbeats import encode_heartbeat
+from consent_service.events.wire.topics import changes_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.submissions import Caller
 from tests.builders import an_id, day

@@ -10,11 +10,11 @@ import msgspec
 
 from consent_service.domain.changes import ConsentChange, ConsentState, state_after
 from consent_service.domain.records import Record
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.kafka import Publisher
-from consent_service.events.messages import Message
-from consent_service.events.verify import verify_stream
-from consent_service.events.verify_report import FaultKind, Report
+from consent_service.events.checking.report import FaultKind, Report
+from consent_service.events.checking.verify import verify_stream
+from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.messages import Message
 from consent_service.storage.history import read_history
 from consent_service.storage.outbox import EventReader
 from tests.events.streams import Stream, opened

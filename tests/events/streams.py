@@ -19,9 +19,9 @@ from consent_service.domain.partitions import shard_of, subject_hash
 from consent_service.domain.purposes import PurposeVersion
 from consent_service.domain.records import Record
 from consent_service.domain.values import Channel, Command, Reason, Status
-from consent_service.events.heartbeats import is_heartbeat
-from consent_service.events.kafka import Kafka, Publisher
-from consent_service.events.relay import Relay
+from consent_service.events.publishing.kafka import Kafka, Publisher
+from consent_service.events.publishing.relay import Relay
+from consent_service.events.wire.heartbeats import is_heartbeat
 from consent_service.metrics import Metrics
 from consent_service.storage.catalogue import add_controller, add_versions
 from consent_service.storage.database import Connection, Database, open_database

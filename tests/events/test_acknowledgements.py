@@ -11,9 +11,9 @@ from consent_client.wire.writing import acknowledgement_message
 from consent_client.words import Outcome
 
 from consent_service.domain.propagation import AckOutcome, Word
-from consent_service.events.acknowledgements import read_acknowledgement
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.acknowledgements import read_acknowledgement
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from tests.builders import an_id, day
 from tests.events.samples import an_acknowledgement
 

@@ -23,8 +23,8 @@ from consent_service.domain.purposes import Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer
 from consent_service.events.acknowledging import Acknowledging
-from consent_service.events.administration import administering, make_topics
-from consent_service.events.topics import acks_topic
+from consent_service.events.publishing.administration import administering, make_topics
+from consent_service.events.wire.topics import acks_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.listening import read_listening
 from consent_service.usecases.propagation import Acknowledgements

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from consent_service.events.kafka import Publisher
-from consent_service.events.messages import headers_of
-from consent_service.events.topics import recipients_topics, topics_of
+from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.wire.messages import headers_of
+from consent_service.events.wire.topics import recipients_topics, topics_of
 from tests.contracts.told import DOC, MESSAGES, fits
 from tests.events.samples import TRACEPARENT
 from tests.events.streams import Stream, a_record, consumer, read_to_end, topic_partitions

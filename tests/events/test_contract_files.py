@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ("consent_service/events/pb", "clients/python/consent_client/wire/pb")
+GENERATED = ("consent_service/events/wire/pb", "clients/python/consent_client/wire/pb")
 
 
 def buf(*arguments: str) -> str:

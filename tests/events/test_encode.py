@@ -18,10 +18,10 @@ from google.protobuf.json_format import MessageToDict
 from consent_service.domain.changes import ConsentChange
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Command, Reason, Status
-from consent_service.events.consume import read_change
-from consent_service.events.encode import CHANGED, encode
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.encode import CHANGED, encode
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from tests.builders import day
 from tests.events.samples import (
     ANNA,

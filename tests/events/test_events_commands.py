@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from consent_service.cli.events import add_parser, as_text
-from consent_service.events.verify_report import FAULTS_KEPT, Fault, FaultKind, Report
+from consent_service.events.checking.report import FAULTS_KEPT, Fault, FaultKind, Report
 from consent_service.settings import Secret, Settings, SettingsError
 from tests.events.laid_out import changes_of, lay_out, publish_all
 from tests.events.streams import Stream, a_record, subject

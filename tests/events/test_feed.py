@@ -12,7 +12,7 @@ import pytest
 from consent_service.domain.changes import ConsentChange
 from consent_service.domain.errors import InvalidRequest, NoLongerKept, Overloaded, Unavailable
 from consent_service.embedded import KafkaServer
-from consent_service.events.feed_places import Place
+from consent_service.events.feed.places import Place
 from consent_service.metrics import Metrics
 from consent_service.usecases.submissions import Caller
 from tests.events.feeds import ANSETTR, Event, Topic, blocks, change, read, reading

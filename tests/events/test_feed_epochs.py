@@ -10,7 +10,7 @@ import pytest
 
 from consent_service.domain.errors import NoLongerKept
 from consent_service.embedded import KafkaServer
-from consent_service.events import feed_follower
+from consent_service.events.feed import follower
 from tests.events.feeds import ANSETTR, Topic, blocks, change, read, reading
 
 _prefixes = itertools.count(1)
@@ -56,7 +56,7 @@ async def test_R31_an_id_of_an_earlier_epoch_is_refused_at_once(topic: Topic) ->
 async def test_R32_an_open_stream_goes_on_without_the_database(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_follower, "LOOK_S", 0.02)
+    monkeypatch.setattr(follower, "LOOK_S", 0.02)
     async with topic.feed(heartbeat_s=0.4) as feed:
         reader = await feed.open(ANSETTR, await feed.newest("ansettr"))
         topic.ledger_epoch = None

@@ -11,7 +11,7 @@ import pytest
 from consent_service.cli.run import cache_dir
 from consent_service.domain.errors import Unavailable
 from consent_service.embedded import KafkaServer
-from consent_service.events import feed_follower
+from consent_service.events.feed import follower
 from tests.events.feeds import ANSETTR, Topic, blocks, change, read, reading
 from tests.events.streams import eventually, subject
 
@@ -25,8 +25,8 @@ async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
 async def test_R32_streams_end_while_kafka_is_away_and_go_on_behind_their_last_id(
     broker: KafkaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_follower, "ANSWER_S", 1.0)
-    monkeypatch.setattr(feed_follower, "LOOK_S", 0.2)
+    monkeypatch.setattr(follower, "ANSWER_S", 1.0)
+    monkeypatch.setattr(follower, "LOOK_S", 0.2)
     async with Topic(broker.bootstrap, "away", 3).open() as topic, topic.feed() as feed:
         async with reading(await feed.open(ANSETTR, None)) as parts:
             await anext(parts)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_service.domain.errors import InvalidRequest
-from consent_service.events.feed_places import Place, mark_of, read_place
+from consent_service.events.feed.places import Place, mark_of, read_place
 
 MARK = mark_of("consent.changes.v1", UUID(int=7), 1)
 offsets = st.lists(st.integers(0, (1 << 63) - 1), min_size=1, max_size=40)

@@ -9,8 +9,8 @@ import pytest
 
 from consent_service.domain.changes import state_after
 from consent_service.domain.values import Command, Reason, Status
-from consent_service.events.consume import read_change, read_state
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.consume import read_change, read_state
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from tests.builders import a_version, day
 from tests.events.streams import Stream, a_record, by_subject, eventually, replaced, subject
 

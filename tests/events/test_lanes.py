@@ -14,11 +14,11 @@ from consent_service.domain.catalogue import PURPOSES_SHARD
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.errors import Unavailable
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, partition_of, shard_of, subject_hash
-from consent_service.events.consume import read_change
-from consent_service.events.groups import LEASE_S
-from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
-from consent_service.events.lane import Lane, partitions_of
-from consent_service.events.messages import Message
+from consent_service.events.publishing.groups import LEASE_S
+from consent_service.events.publishing.lane import Lane, partitions_of
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.heartbeats import is_heartbeat, read_heartbeat
+from consent_service.events.wire.messages import Message
 from consent_service.storage import relay_leases
 from consent_service.storage.relay_leases import take_leases
 from tests.events.streams import (
@@ -144,7 +144,7 @@ async def test_R30_every_partition_has_heartbeats_that_tell_how_long_the_oldest_
 ) -> None:
     """Of a group that is published nothing waits; of one that stands still the age grows."""
     for name in ("HEARTBEAT_S", "LOOK_S"):
-        monkeypatch.setattr(f"consent_service.events.relay.{name}", 0.2)
+        monkeypatch.setattr(f"consent_service.events.publishing.relay.{name}", 0.2)
     stuck = group_of(shard_of(subject_hash(subject(1))))
     await stream.append([a_record(1, 1)])
     # What follows a row that cannot be read waits.

@@ -15,8 +15,8 @@ from consent_service.cli.ledger import add_parser
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.values import Reason, Status
 from consent_service.embedded import PostgresServer
-from consent_service.events.consume import read_change, read_state
-from consent_service.events.new_epoch import BegunMeanwhile, begin, survey
+from consent_service.events.checking.new_epoch import BegunMeanwhile, begin, survey
+from consent_service.events.wire.consume import read_change, read_state
 from consent_service.settings import Secret, Settings, SettingsError
 from tests.builders import a_version, day
 from tests.databases import TestDatabase, drop

@@ -7,9 +7,9 @@ import pytest
 
 from consent_service.domain.changes import IdentifierChanged, Notice, RecipientLate, RenewalDue
 from consent_service.domain.partitions import shard_of, subject_hash
-from consent_service.events.encode import encode
-from consent_service.events.messages import Header, NotUnderstood
-from consent_service.events.notices import read_notice
+from consent_service.events.wire.encode import encode
+from consent_service.events.wire.messages import Header, NotUnderstood
+from consent_service.events.wire.notices import read_notice
 from consent_service.storage.notices import NewNotice, give_notices
 from consent_service.storage.outbox import EventReader, Kind, read_pointers
 from tests.builders import an_id, day

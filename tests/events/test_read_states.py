@@ -14,11 +14,11 @@ from consent_service.domain.changes import ConsentState, Heartbeat
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Reason, Status
-from consent_service.events.consume import read_state
-from consent_service.events.encode import encode_state
-from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.consume import read_state
+from consent_service.events.wire.encode import encode_state
+from consent_service.events.wire.heartbeats import is_heartbeat, read_heartbeat
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from tests.events.samples import (
     ANNA,
     GOLDEN,

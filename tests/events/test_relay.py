@@ -11,9 +11,9 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Channel, Command, Reason, Status
-from consent_service.events.consume import read_change
-from consent_service.events.heartbeats import is_heartbeat
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.heartbeats import is_heartbeat
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from tests.builders import a_version, day
 from tests.events.samples import TRACEPARENT
 from tests.events.streams import (
@@ -171,7 +171,7 @@ async def next_change(reader: Any) -> Any:
 
 async def test_waking_publishes_at_once(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_POLL_BUSY_S", "_POLL_IDLE_S"):
-        monkeypatch.setattr(f"consent_service.events.relay.{name}", 3600.0)
+        monkeypatch.setattr(f"consent_service.events.publishing.relay.{name}", 3600.0)
 
     async with stream.relay() as relay, consumer(stream.bootstrap) as reader:
 

@@ -12,10 +12,10 @@ import pytest
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, shard_of, subject_hash
 from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import free_port
-from consent_service.events.consume import read_change
-from consent_service.events.kafka import Kafka, Publisher, PublishingFailed
-from consent_service.events.messages import Message
-from consent_service.events.relay import Relay
+from consent_service.events.publishing.kafka import Kafka, Publisher, PublishingFailed
+from consent_service.events.publishing.relay import Relay
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.messages import Message
 from consent_service.metrics import Metrics
 from tests.databases import TestDatabase
 from tests.events.streams import (

@@ -6,7 +6,7 @@ import pytest
 
 from consent_service.domain.catalogue import ControllerEntry
 from consent_service.embedded.ports import free_port
-from consent_service.events.consume import read_change, read_state
+from consent_service.events.wire.consume import read_change, read_state
 from consent_service.storage.catalogue import add_controller
 from tests.events.streams import (
     Stream,
@@ -44,7 +44,7 @@ async def test_R31_two_relays_that_miss_the_same_topic_do_not_hinder_each_other(
 async def test_R30_a_relay_that_does_not_reach_kafka_leaves_its_groups_to_one_that_does(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consent_service.events.groups.STAND_BACK_S", 1.0)
+    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 1.0)
     well = stream.bootstrap
     async with stream.relay("well"):
         await stream.drained()

@@ -8,9 +8,9 @@ import pytest
 
 from consent_service.domain.changes import ConsentChange, ConsentState, state_after
 from consent_service.domain.errors import UnknownController
-from consent_service.events.consume import read_change, read_state
-from consent_service.events.kafka import Publisher, PublishingFailed
-from consent_service.events.republish import Refused, Republished, Wanted, republish
+from consent_service.events.checking.republish import Refused, Republished, Wanted, republish
+from consent_service.events.publishing.kafka import Publisher, PublishingFailed
+from consent_service.events.wire.consume import read_change, read_state
 from tests.builders import day
 from tests.events.laid_out import changes_of, publish_all, verified
 from tests.events.streams import Stream, a_record, administrator, by_subject, opened, subject

@@ -20,12 +20,12 @@ from consent_service.domain.changes import ConsentChange, Heartbeat
 from consent_service.domain.errors import UnknownController
 from consent_service.domain.partitions import partition_of, subject_hash
 from consent_service.domain.values import Reason, Status
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.heartbeats import encode_heartbeat
-from consent_service.events.messages import Message
-from consent_service.events.reading import StreamAway
-from consent_service.events.verify import Step, verify_stream
-from consent_service.events.verify_report import FaultKind
+from consent_service.events.checking.reading import StreamAway
+from consent_service.events.checking.report import FaultKind
+from consent_service.events.checking.verify import Step, verify_stream
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.heartbeats import encode_heartbeat
+from consent_service.events.wire.messages import Message
 from tests.events.laid_out import after, altered, changes_of, found, lay_out, publish_all, send, verified
 from tests.events.streams import Stream, a_record, administrator, opened, subject
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from consent_service.domain.changes import ConsentChange
-from consent_service.events.encode import encode_state
-from consent_service.events.reading import open_reader
-from consent_service.events.verify_report import FaultKind
+from consent_service.events.checking.reading import open_reader
+from consent_service.events.checking.report import FaultKind
+from consent_service.events.wire.encode import encode_state
 from tests.events.laid_out import after, altered, changes_of, found, lay_out, publish_all, send, verified
 from tests.events.streams import Stream, a_record, subject
 

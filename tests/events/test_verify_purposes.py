@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from consent_service.domain.changes import PurposePublished
-from consent_service.events.encode import encode, encode_no_purpose
-from consent_service.events.messages import Message
-from consent_service.events.verify_report import FaultKind, Report
+from consent_service.events.checking.report import FaultKind, Report
+from consent_service.events.wire.encode import encode, encode_no_purpose
+from consent_service.events.wire.messages import Message
 from consent_service.storage.history import read_latest_versions
 from consent_service.storage.outbox import EventReader
 from tests.builders import a_version

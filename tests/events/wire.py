@@ -18,11 +18,11 @@ from consent_service.domain.changes import (
     RenewalDue,
 )
 from consent_service.domain.partitions import subject_hash
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.heartbeats import encode_heartbeat
-from consent_service.events.messages import Message
-from consent_service.events.notices import encode_notice
-from consent_service.events.topics import acks_topic, dead_topic
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.heartbeats import encode_heartbeat
+from consent_service.events.wire.messages import Message
+from consent_service.events.wire.notices import encode_notice
+from consent_service.events.wire.topics import acks_topic, dead_topic
 from tests.events.samples import ANNA, Event
 
 #: Of the message that the dead letter is about.

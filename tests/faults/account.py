@@ -10,9 +10,9 @@ from uuid import UUID
 
 from consent_service.app import keyring_from
 from consent_service.domain.changes import ConsentState
-from consent_service.events.consume import ReceivedChange, read_change, read_state
-from consent_service.events.heartbeats import is_heartbeat
-from consent_service.events.verify import verify_stream
+from consent_service.events.checking.verify import verify_stream
+from consent_service.events.wire.consume import ReceivedChange, read_change, read_state
+from consent_service.events.wire.heartbeats import is_heartbeat
 from consent_service.settings import Settings
 from consent_service.usecases.verification import Verification
 from consent_service.usecases.verification_person import Fault

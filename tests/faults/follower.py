@@ -18,8 +18,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from consent_service.events.consume import read_change
-from consent_service.events.heartbeats import is_heartbeat
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.heartbeats import is_heartbeat
 
 AGAIN_S = 0.2
 #: A connection on which nothing comes back for so long is given up. aiokafka's default is 40 s.

@@ -15,7 +15,7 @@ from consent_service.cli.run import cache_dir
 from consent_service.domain.partitions import group_of, shard_of, subject_hash
 from consent_service.embedded import KafkaServer, PostgresServer
 from consent_service.embedded.ports import HOST, free_port
-from consent_service.events.consume import read_change, read_state
+from consent_service.events.wire.consume import read_change, read_state
 from tests.databases import TestDatabase
 from tests.events.laid_out import verified
 from tests.events.streams import Stream, a_record, by_subject, eventually, subject

@@ -16,7 +16,7 @@ import pytest
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry
 from consent_service.domain.records import Preferences
 from consent_service.embedded import KafkaServer, PostgresServer
-from consent_service.events.feed import open_feed
+from consent_service.events.feed.feed import open_feed
 from consent_service.http import streaming as sending
 from consent_service.http.application import build_app
 from consent_service.http.auth import LEEWAY_S

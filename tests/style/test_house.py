@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FILE_LINES_MAX = 350
 FUNCTION_LINES_MAX = 60
-GENERATED = ("consent_service/events/pb/", "clients/python/consent_client/wire/pb/")
+GENERATED = ("consent_service/events/wire/pb/", "clients/python/consent_client/wire/pb/")
 BINARY = {".png", ".ico", ".binpb", ".woff2", ".gz"}
 
 

@@ -14,8 +14,8 @@ from consent_client.gate.moments import Clock, nanoseconds
 
 from consent_service.domain.changes import ConsentState, Heartbeat, PurposePublished
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.heartbeats import encode_heartbeat
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.heartbeats import encode_heartbeat
 from tests.builders import DAY_ZERO
 from tests.events.samples import a_heartbeat
 

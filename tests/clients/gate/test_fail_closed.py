@@ -14,7 +14,7 @@ from consent_client.wire.reading import read_state
 
 from consent_service.domain.changes import published
 from consent_service.domain.values import Reason, Status
-from consent_service.events.encode import encode_no_purpose
+from consent_service.events.wire.encode import encode_no_purpose
 from tests.builders import a_purpose, a_version, day
 from tests.clients.gate.laid import LIMIT, PURPOSES, STATES, Gate, Laid, a_gate, laid
 from tests.events.samples import ANNA, BERIT, GOLDEN, a_state

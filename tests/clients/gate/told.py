@@ -18,10 +18,10 @@ from consent_client.gate import ConsentGate
 from consent_service.domain.changes import ConsentState, PurposePublished, published
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.domain.values import Reason, Status
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.heartbeats import encode_heartbeat
-from consent_service.events.kafka import Publisher
-from consent_service.events.topics import purposes_topic, state_topic
+from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.heartbeats import encode_heartbeat
+from consent_service.events.wire.topics import purposes_topic, state_topic
 from tests.builders import a_purpose
 from tests.events.samples import a_heartbeat, a_state
 from tests.events.streams import administrator, subject

@@ -16,7 +16,7 @@ from consent_client.model import Change, SignOfLife
 from consent_client.words import Status
 
 from consent_service.embedded.ports import HOST, free_port
-from consent_service.events.feed_places import Place as StreamPlace
+from consent_service.events.feed.places import Place as StreamPlace
 from tests.clients.conftest import HEARTBEAT_S, Place
 from tests.clients.http.gateway import Gateway
 from tests.clients.persons import somebody

@@ -21,7 +21,7 @@ from consent_client.recipient.store import Told
 from consent_client.wire.envelope import Outgoing
 from consent_client.words import Outcome
 
-from consent_service.events.encode import encode, encode_state
+from consent_service.events.wire.encode import encode, encode_state
 from tests.clients.recipient.systems import QUICK, until
 from tests.clients.recipient.topics import a_standing, a_step
 from tests.events.streams import subject

@@ -17,8 +17,8 @@ from consent_client.wire.pb.consent.v1 import events_pb2 as pb
 
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.values import Command, Reason, Status
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.messages import Message
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.messages import Message
 from tests.events.samples import a_change, a_state
 from tests.events.streams import administrator, consumer, read_to_end, subject
 

@@ -17,7 +17,7 @@ from consent_service.cli.run import cache_dir
 from consent_service.domain.changes import ConsentChange
 from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import HOST, free_port
-from consent_service.events.encode import encode
+from consent_service.events.wire.encode import encode
 from tests.events.feeds import Topic, change
 from tests.faults.proxy import Proxy
 

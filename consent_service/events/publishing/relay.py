@@ -2,7 +2,7 @@
 
 At least once, in order per subject, nothing skipped: a row leaves the outbox only after Kafka has its events, and
 whatever goes wrong in between, the same rows are simply read again. Relays that run side by side share the groups of
-shards; each group has a lane of its own (events/lane.py), so that one that stands still holds no other back.
+shards; each group has a lane of its own (events/publishing/lane.py), so that one that stands still holds no other back.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from datetime import timedelta
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.errors import Unavailable
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, shards_of
-from consent_service.events.filling import Filling
-from consent_service.events.groups import LEASE_MARGIN_S, LEASE_S, RENEW_AFTER_S, Groups, delay_s
-from consent_service.events.heartbeats import BEGINNING
-from consent_service.events.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
-from consent_service.events.lane import Lane, Told
-from consent_service.events.making import TopicMaker
-from consent_service.events.telling import Telling
-from consent_service.events.topics import is_recipients, recipients_topics, topics_of
-from consent_service.events.trouble import Trouble
+from consent_service.events.publishing.filling import Filling
+from consent_service.events.publishing.groups import LEASE_MARGIN_S, LEASE_S, RENEW_AFTER_S, Groups, delay_s
+from consent_service.events.publishing.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
+from consent_service.events.publishing.lane import Lane, Told
+from consent_service.events.publishing.making import TopicMaker
+from consent_service.events.publishing.telling import Telling
+from consent_service.events.publishing.trouble import Trouble
+from consent_service.events.wire.heartbeats import BEGINNING
+from consent_service.events.wire.topics import is_recipients, recipients_topics, topics_of
 from consent_service.metrics import Metrics
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import read_prefixes

@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from consent_service.domain.errors import NoLongerKept, Overloaded, Unavailable
-from consent_service.events.feed_places import Place, mark_of
-from consent_service.events.feed_window import Entry, Window
-from consent_service.events.heartbeats import read_heartbeat
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.topic_ids import read_topic_ids
+from consent_service.events.feed.places import Place, mark_of
+from consent_service.events.feed.window import Entry, Window
+from consent_service.events.wire.heartbeats import read_heartbeat
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.topic_ids import read_topic_ids
 
 _log = logging.getLogger(__name__)
 

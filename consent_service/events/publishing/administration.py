@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from consent_service.events.topics import PARTITIONS, SETTINGS, kind_of
+from consent_service.events.wire.topics import PARTITIONS, SETTINGS, kind_of
 
 _POLICY = "cleanup.policy"
 

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.messages import (
+from consent_service.events.wire.messages import (
     SOURCE,
     Header,
     KafkaRecord,
@@ -26,7 +26,7 @@ from consent_service.events.messages import (
     to_stamp,
     type_of,
 )
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 
 HEARTBEAT = "consent.heartbeat.v1"
 #: A group that tells of an event which has waited since then is not up to date at all: its topics are being filled.

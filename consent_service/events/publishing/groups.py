@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.kafka import Kafka
-from consent_service.events.lane import Lane
-from consent_service.events.trouble import Trouble
+from consent_service.events.publishing.kafka import Kafka
+from consent_service.events.publishing.lane import Lane
+from consent_service.events.publishing.trouble import Trouble
 from consent_service.storage.database import Connection
 from consent_service.storage.outbox import Pointer
 from consent_service.storage.relay_leases import give_back_leases, take_leases

@@ -17,9 +17,9 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from consent_service.events.administration import administering, make_topics, missing_topics
-from consent_service.events.messages import Message
-from consent_service.events.topic_ids import read_topic_ids
+from consent_service.events.publishing.administration import administering, make_topics, missing_topics
+from consent_service.events.wire.messages import Message
+from consent_service.events.wire.topic_ids import read_topic_ids
 
 #: How long connecting, with its topics, may take.
 CONNECT_TIMEOUT_S = 5.0

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from consent_service.domain.propagation import AckOutcome
 from consent_service.domain.purposes import Change, Confirmation
 from consent_service.domain.values import Basis, Cause, Command, Reason, Status
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 
 Word = TypeVar("Word", bound=StrEnum)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from consent_service.events.kafka import Publisher, PublishingFailed
-from consent_service.events.messages import Message
+from consent_service.events.publishing.kafka import Publisher, PublishingFailed
+from consent_service.events.wire.messages import Message
 
 #: So often in a row may nothing get through.
 _FRUITLESS_MAX = 5

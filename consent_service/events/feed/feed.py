@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from consent_service.domain.errors import Overloaded, Unavailable
-from consent_service.events.feed_follower import Follower, ahead, check_same_topic, no_longer_kept
-from consent_service.events.feed_places import Place, read_place
-from consent_service.events.feed_reader import Reader
-from consent_service.events.feed_window import Audience
-from consent_service.events.topics import changes_topic
+from consent_service.events.feed.follower import Follower, ahead, check_same_topic, no_longer_kept
+from consent_service.events.feed.places import Place, read_place
+from consent_service.events.feed.reader import Reader
+from consent_service.events.feed.window import Audience
+from consent_service.events.wire.topics import changes_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.submissions import Caller
 

@@ -11,11 +11,11 @@ import msgspec
 
 from consent_service.domain.changes import ConsentChange, state_after
 from consent_service.domain.errors import ConsentError, UnknownController
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.kafka import Publisher
-from consent_service.events.messages import Message
-from consent_service.events.sending import send_all
-from consent_service.events.topics import changes_topic, kind_of, topics_of
+from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.sending import send_all
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.messages import Message
+from consent_service.events.wire.topics import changes_topic, kind_of, topics_of
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import read_history, read_prefixes, read_standing
 from consent_service.storage.outbox import EventReader, Pointer

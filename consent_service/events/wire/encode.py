@@ -14,11 +14,11 @@ from consent_service.domain.changes import (
 from consent_service.domain.partitions import subject_hash
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Reason, format_time
-from consent_service.events.messages import Header, Message, envelope, stamp, to_stamp
-from consent_service.events.notices import encode_notice
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.topics import changes_topic, purposes_topic, state_topic
-from consent_service.events.vocabulary import (
+from consent_service.events.wire.messages import Header, Message, envelope, stamp, to_stamp
+from consent_service.events.wire.notices import encode_notice
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.topics import changes_topic, purposes_topic, state_topic
+from consent_service.events.wire.vocabulary import (
     BASES,
     CAUSES,
     COMMANDS,

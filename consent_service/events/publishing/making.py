@@ -15,13 +15,13 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.administration import (
+from consent_service.events.publishing.administration import (
     administering,
     kept_otherwise,
     make_topics,
     missing_topics,
 )
-from consent_service.events.kafka import CONNECT_TIMEOUT_S, Kafka, PublishingFailed
+from consent_service.events.publishing.kafka import CONNECT_TIMEOUT_S, Kafka, PublishingFailed
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.relay_leases import (
     has_made_topics,

@@ -24,14 +24,20 @@ import msgspec
 
 from consent_service.domain.errors import UnknownController
 from consent_service.domain.partitions import SHARDS
-from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.reading import Extent, TopicReader, open_reader
-from consent_service.events.topics import PARTITIONS, changes_topic, purposes_topic, state_topic, topics_of
-from consent_service.events.verify_changes import NOTHING_KEPT, ComparedChanges, pointer_to
-from consent_service.events.verify_purposes import ComparedPurposes
-from consent_service.events.verify_report import Fault, FaultKind, Report, TopicCounts
-from consent_service.events.verify_states import ComparedStates
+from consent_service.events.checking.changes import NOTHING_KEPT, ComparedChanges, pointer_to
+from consent_service.events.checking.purposes import ComparedPurposes
+from consent_service.events.checking.reading import Extent, TopicReader, open_reader
+from consent_service.events.checking.report import Fault, FaultKind, Report, TopicCounts
+from consent_service.events.checking.states import ComparedStates
+from consent_service.events.wire.heartbeats import is_heartbeat, read_heartbeat
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.topics import (
+    PARTITIONS,
+    changes_topic,
+    purposes_topic,
+    state_topic,
+    topics_of,
+)
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import read_latest_versions, read_prefixes, read_standing
 from consent_service.storage.outbox import EventReader, Located, Pointer

@@ -10,10 +10,10 @@ import msgspec
 
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.partitions import groups_on
-from consent_service.events.consume import read_change
-from consent_service.events.feed_places import Place
-from consent_service.events.heartbeats import HEARTBEAT
-from consent_service.events.messages import SOURCE, KafkaRecord, NotUnderstood
+from consent_service.events.feed.places import Place
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.heartbeats import HEARTBEAT
+from consent_service.events.wire.messages import SOURCE, KafkaRecord, NotUnderstood
 from consent_service.usecases.changes import change_body
 
 #: What a reader is given at once; it is what may wait in a connection, beside the system's own buffers.

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from consent_service.domain.propagation import Word
 from consent_service.domain.values import is_slug
-from consent_service.events.messages import (
+from consent_service.events.wire.messages import (
     SOURCE,
     KafkaRecord,
     NotUnderstood,
@@ -17,8 +17,8 @@ from consent_service.events.messages import (
     from_stamp,
     headers_of,
 )
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.vocabulary import OUTCOMES
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.vocabulary import OUTCOMES
 
 ACKNOWLEDGED = "consent.acknowledged.v1"
 

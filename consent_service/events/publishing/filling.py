@@ -10,10 +10,10 @@ import logging
 from collections.abc import AsyncIterator
 
 from consent_service.domain.partitions import shards_of
-from consent_service.events.lane import Lane, partitions_of
-from consent_service.events.messages import Message
-from consent_service.events.telling import messages_of
-from consent_service.events.topics import kind_of, prefix_of
+from consent_service.events.publishing.lane import Lane, partitions_of
+from consent_service.events.publishing.telling import messages_of
+from consent_service.events.wire.messages import Message
+from consent_service.events.wire.topics import kind_of, prefix_of
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import (
     read_history,

@@ -20,14 +20,14 @@ from consent_service.domain.errors import ConsentError
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import SubjectFlags
 from consent_service.domain.values import Reason, Status
-from consent_service.events.consume import read_change, read_purpose, read_state
-from consent_service.events.encode import encode_no_purpose, encode_state
-from consent_service.events.heartbeats import is_heartbeat, read_heartbeat
-from consent_service.events.kafka import Publisher
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.reading import TopicReader
-from consent_service.events.sending import send_all
-from consent_service.events.topics import changes_topic, purposes_topic, state_topic
+from consent_service.events.checking.reading import TopicReader
+from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.sending import send_all
+from consent_service.events.wire.consume import read_change, read_purpose, read_state
+from consent_service.events.wire.encode import encode_no_purpose, encode_state
+from consent_service.events.wire.heartbeats import is_heartbeat, read_heartbeat
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.topics import changes_topic, purposes_topic, state_topic
 from consent_service.storage.catalogue import read_purposes
 from consent_service.storage.database import Connection
 from consent_service.storage.epochs import (

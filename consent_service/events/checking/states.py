@@ -11,10 +11,10 @@ import msgspec
 from consent_service.domain.changes import ConsentChange, ConsentState, state_after
 from consent_service.domain.partitions import group_of, partition_of, shard_of, subject_hash
 from consent_service.domain.values import Status
-from consent_service.events.consume import read_state
-from consent_service.events.messages import KafkaRecord, NotUnderstood
-from consent_service.events.verify_changes import fields_that_differ
-from consent_service.events.verify_report import Fault, FaultKind, Report
+from consent_service.events.checking.changes import fields_that_differ
+from consent_service.events.checking.report import Fault, FaultKind, Report
+from consent_service.events.wire.consume import read_state
+from consent_service.events.wire.messages import KafkaRecord, NotUnderstood
 from consent_service.storage.outbox import Located, Pointer
 
 

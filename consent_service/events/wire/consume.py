@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.records import Preferences
 from consent_service.domain.values import Basis, Reason
-from consent_service.events.encode import CHANGED, PURPOSE_PUBLISHED, STATE, state_event_id
-from consent_service.events.messages import (
+from consent_service.events.wire.encode import CHANGED, PURPOSE_PUBLISHED, STATE, state_event_id
+from consent_service.events.wire.messages import (
     SOURCE,
     KafkaRecord,
     NotUnderstood,
@@ -25,8 +25,8 @@ from consent_service.events.messages import (
     from_stamp,
     headers_of,
 )
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.vocabulary import BASES, CAUSES, COMMANDS, REASONS, STATUSES
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.vocabulary import BASES, CAUSES, COMMANDS, REASONS, STATUSES
 
 
 class ReceivedChange(msgspec.Struct, frozen=True):

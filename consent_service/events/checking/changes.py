@@ -10,9 +10,9 @@ import msgspec
 
 from consent_service.domain.changes import ConsentChange
 from consent_service.domain.partitions import group_of, partition_of, shard_of, subject_hash
-from consent_service.events.consume import read_change
-from consent_service.events.messages import KafkaRecord, NotUnderstood
-from consent_service.events.verify_report import Fault, FaultKind, Report
+from consent_service.events.checking.report import Fault, FaultKind, Report
+from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.messages import KafkaRecord, NotUnderstood
 from consent_service.storage.outbox import Kind, Located, Pointer
 from consent_service.storage.reconciliation import LostRecord, Span
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from consent_service.domain.changes import ConsentChange, state_after
-from consent_service.events.encode import encode, encode_state
-from consent_service.events.lane import Told
-from consent_service.events.messages import Message
+from consent_service.events.publishing.lane import Told
+from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.messages import Message
 from consent_service.storage.outbox import Kind, Located, Pointer
 
 _log = logging.getLogger(__name__)

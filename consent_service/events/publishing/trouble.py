@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from consent_service.domain.errors import Unavailable
-from consent_service.events.kafka import PublishingFailed
+from consent_service.events.publishing.kafka import PublishingFailed
 from consent_service.metrics import Metrics
 
 _log = logging.getLogger(__name__)

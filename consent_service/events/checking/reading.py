@@ -12,8 +12,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from consent_service.events.administration import administering, kept_otherwise
-from consent_service.events.topic_ids import read_topic_ids
+from consent_service.events.publishing.administration import administering, kept_otherwise
+from consent_service.events.wire.topic_ids import read_topic_ids
 
 #: How long connecting may take.
 CONNECT_TIMEOUT_S = 10.0

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from consent_service.domain.changes import IdentifierChanged, Notice, RecipientLate, RenewalDue
 from consent_service.domain.partitions import subject_hash
 from consent_service.domain.values import format_time
-from consent_service.events.messages import (
+from consent_service.events.wire.messages import (
     SOURCE,
     KafkaRecord,
     Message,
@@ -22,8 +22,8 @@ from consent_service.events.messages import (
     headers_of,
     to_stamp,
 )
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.topics import notices_topic
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
+from consent_service.events.wire.topics import notices_topic
 
 RENEWAL_DUE = "consent.renewal_due.v1"
 IDENTIFIER_LINKED = "consent.identifier_linked.v1"

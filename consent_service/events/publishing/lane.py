@@ -17,10 +17,10 @@ import msgspec
 from consent_service.domain.catalogue import PURPOSES_SHARD
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.partitions import group_of, groups_on
-from consent_service.events.heartbeats import encode_heartbeat
-from consent_service.events.kafka import Publisher, PublishingFailed
-from consent_service.events.messages import Message
-from consent_service.events.topics import kind_of
+from consent_service.events.publishing.kafka import Publisher, PublishingFailed
+from consent_service.events.wire.heartbeats import encode_heartbeat
+from consent_service.events.wire.messages import Message
+from consent_service.events.wire.topics import kind_of
 from consent_service.storage.outbox import Pointer
 from consent_service.storage.relaying import Filled
 

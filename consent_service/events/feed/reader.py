@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from consent_service.domain.values import format_time
-from consent_service.events.feed_follower import BROKEN, Follower, records_of
-from consent_service.events.feed_places import Place
-from consent_service.events.feed_window import Audience, Entry, Part, with_id
-from consent_service.events.messages import NotUnderstood
+from consent_service.events.feed.follower import BROKEN, Follower, records_of
+from consent_service.events.feed.places import Place
+from consent_service.events.feed.window import Audience, Entry, Part, with_id
+from consent_service.events.wire.messages import NotUnderstood
 from consent_service.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from consent_service.domain.changes import PurposePublished
-from consent_service.events.consume import read_purpose
-from consent_service.events.encode import encode
-from consent_service.events.messages import NotUnderstood
-from consent_service.events.pb.consent.v1 import events_pb2 as pb
-from consent_service.events.verify_report import Fault, FaultKind, Report
+from consent_service.events.checking.report import Fault, FaultKind, Report
+from consent_service.events.wire.consume import read_purpose
+from consent_service.events.wire.encode import encode
+from consent_service.events.wire.messages import NotUnderstood
+from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from consent_service.storage.outbox import Located, Pointer
 
 

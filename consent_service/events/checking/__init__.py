@@ -1,0 +1,1 @@
+"""Comparing, telling again and beginning anew: what operators do with the stream (R31)."""

@@ -1,0 +1,1 @@
+"""The same changes over HTTP, without Kafka (R32)."""

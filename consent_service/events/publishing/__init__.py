@@ -1,0 +1,1 @@
+"""From the outbox to Kafka (R26, R30, R31)."""

@@ -1,0 +1,1 @@
+"""The Kafka contract as messages, both ways (docs/EVENTS.md)."""

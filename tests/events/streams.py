@@ -13,6 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
 
 from consent_service.domain.catalogue import ControllerEntry
 from consent_service.domain.partitions import shard_of, subject_hash
@@ -270,7 +271,10 @@ async def topic_partitions(reader: Any, topic: str) -> list[TopicPartition]:
     known: set[int] = set()
 
     async def exists() -> bool:
-        cluster = await reader._client.fetch_all_metadata()
+        try:
+            cluster = await reader._client.fetch_all_metadata()
+        except KafkaError:
+            return False  # a broker that was paused answers again in a moment
         known.update(cluster.partitions_for_topic(topic) or ())
         return bool(known)
 

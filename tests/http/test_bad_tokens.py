@@ -21,7 +21,7 @@ from consent_service.usecases import clock
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer
 from tests.soak import soak
 
-pytestmark = pytest.mark.timeout(soak(60, 900))
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
 
 ISSUED = Issuer()
 STRANGER = Issuer()

@@ -43,6 +43,8 @@ CATALOGUE = (
     purpose("facebook-piksel", Basis.CONSENT),
 )
 PERSONS = 6
+pytestmark = pytest.mark.soak
+
 CALLS_MIN = soak(1_000, 10_000)
 EXAMPLES = soak(20, 900)
 #: One in so many Idempotency-Keys is sent as it was made, often for the second time.

@@ -16,6 +16,8 @@ from tests.model.stories import Decide, Look, Repeat, Say, Saying, Story, storie
 from tests.soak import soak
 from tests.usecases.recording import faults_of
 
+pytestmark = pytest.mark.soak
+
 STORIES = soak(80, 1600)
 
 GRANT = Saying(0, "grant", "web", older=0, back=None, evidence=True, topic="jobs")

@@ -96,15 +96,17 @@ class Acknowledging:
                 await consumer.start()
             yield consumer
         finally:
-            with contextlib.suppress(*BROKEN):
-                async with asyncio.timeout(CLOSE_S):
-                    await consumer.stop()
+            # Cancelled, it would still wait for a broker that stands still, and the end of the service with it.
+            leaving = asyncio.ensure_future(consumer.stop())
+            await asyncio.wait({leaving}, timeout=CLOSE_S)
+            leaving.cancel()
+            leaving.add_done_callback(_look_at)
 
     async def _follow(self, consumer: Any, listening: Listening) -> None:
         """Until there is something else to listen to."""
         wanted = {acks_topic(prefix) for prefix in listening.prefixes.values()}
         # Asking for all topics by no name never lets a broker make one by itself.
-        topics = wanted & set(await consumer.topics())
+        topics = wanted & await _topics(consumer)
         if not topics:
             return
         consumer.subscribe(sorted(topics))
@@ -125,14 +127,15 @@ class Acknowledging:
                 with contextlib.suppress(Overloaded, Unavailable):
                     if await self._listen() != listening:
                         return
-                if topics != wanted and topics != wanted & set(await consumer.topics()):
+                if topics != wanted and topics != wanted & await _topics(consumer):
                     return
 
     async def _commit(self, consumer: Any, messages: Sequence[Any]) -> None:
         """Where the partitions went to another member meanwhile, it hears the words once more."""
         places = {TopicPartition(one.topic, one.partition): one.offset + 1 for one in messages}
         with contextlib.suppress(CommitFailedError, IllegalStateError):
-            await consumer.commit(places)
+            async with asyncio.timeout(CONNECT_S):
+                await consumer.commit(places)
 
     async def _keep(self, messages: Sequence[Any], listening: Listening) -> None:
         """Return when the database has all that is believed, or the service stops."""
@@ -205,3 +208,14 @@ class Acknowledging:
 
 def _place(message: Any) -> dict[str, Any]:
     return {"topic": message.topic, "partition": message.partition, "offset": message.offset}
+
+
+async def _topics(consumer: Any) -> set[str]:
+    async with asyncio.timeout(CONNECT_S):
+        return set(await consumer.topics())
+
+
+def _look_at(task: asyncio.Future[Any]) -> None:
+    """How it ended is no news: nothing was under way."""
+    if not task.cancelled():
+        task.exception()

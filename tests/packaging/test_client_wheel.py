@@ -32,12 +32,13 @@ async def stop_mailing(client: ConsentClient) -> UUID | None:
     person = await client.resolve("email", "kari@example.org")
     if person is None:
         return None
-    told = await client.command(person, "newsletter", Command.WITHDRAW, source="newsletter")
-    if told.permission.allowed:
+    recorded = await client.command(person, "newsletter", Command.WITHDRAW, source="newsletter")
+    if recorded.permission.allowed:
         raise ValueError
     last: Change | None = None
-    async for _, change in client.changes():
-        last = change
+    async for _, told in client.changes():
+        if isinstance(told, Change):
+            last = told
     return last.record_id if last else None
 
 def names(client: SyncConsentClient) -> list[str]:

@@ -123,7 +123,8 @@ async def test_R32_a_connection_that_falls_silent_is_made_anew(
 
 
 async def test_R32_a_snapshot_names_where_the_stream_goes_on(client: ConsentClient, person: UUID) -> None:
-    another = (await client.subject(somebody())).subject_id
+    another, third = [(await client.subject(somebody())).subject_id for _ in range(2)]
+    await says(client, 1, third)
     before = await says(client, 2, person)
     after: list[UUID] = []
     stands: dict[UUID, Any] = {}

@@ -56,6 +56,7 @@ class ServiceSource:
         self._service = service
         self._every_s = purposes_every.total_seconds()
         self._after: str | None = None
+        self._as_of: datetime | None = None
         self._tries = 0
         """So often nothing came, one time after the other."""
 
@@ -67,6 +68,7 @@ class ServiceSource:
 
     def _forget(self, knowledge: Knowledge, why: str) -> None:
         self._after = None
+        self._as_of = None
         knowledge.begin(why, _BOTH, of_one_group=_BOTH)
 
     async def _follow_changes(self, knowledge: Knowledge) -> None:
@@ -200,12 +202,20 @@ class ServiceSource:
     def _hear(self, knowledge: Knowledge, what: str, age: timedelta) -> None:
         """Everything of that kind is known as of so long ago."""
         at = from_microseconds(knowledge.clock.wall() // 1000)
+        if what == _CHANGES:
+            self._as_of = at - age
         beat = Heartbeat(shard_group=0, shard_groups=1, at=at, oldest_unpublished=age, ledger_epoch=0)
         knowledge.touch.hear(what, 0, beat)
         knowledge.tell()
 
     def _hear_as_of(self, knowledge: Knowledge, as_of: datetime) -> None:
-        """A change alone tells nothing of the sort: others, recorded before it, may still wait to be told."""
+        """A change alone tells nothing of the sort: others, recorded before it, may still wait to be told.
+
+        What is known as of later, as by the snapshot, stays known.
+        """
+        if self._as_of is not None and as_of <= self._as_of:
+            return
+        self._as_of = as_of
         beat = Heartbeat(shard_group=0, shard_groups=1, at=as_of, oldest_unpublished=_NOW, ledger_epoch=0)
         knowledge.touch.hear(_CHANGES, 0, beat)
         knowledge.tell()

@@ -183,19 +183,19 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        from asyncpg import InterfaceError, PostgresError
+        from asyncpg import InterfaceError, InternalClientError, PostgresError
 
         try:
             if self._pool is None:
                 raise Unavailable("the recipient's store is not open")
             async with self._pool.acquire(timeout=ANSWER_S) as connection:
                 yield connection
-        except (PostgresError, InterfaceError, OSError, TimeoutError) as error:
+        except (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError) as error:
             raise Unavailable(f"the recipient's store does not work: {type(error).__name__}") from error
 
     async def _connect(self) -> None:
         try:
-            from asyncpg import InterfaceError, PostgresError, create_pool
+            from asyncpg import InterfaceError, InternalClientError, PostgresError, create_pool
         except ImportError as error:
             raise ImportError(
                 "a store in PostgreSQL needs asyncpg: install consent-client[postgres]"
@@ -207,7 +207,7 @@ class PostgresStore:
             await pool
             async with pool.acquire() as connection, connection.transaction():
                 await connection.execute(TABLES)
-        except (PostgresError, InterfaceError, OSError, TimeoutError) as error:
+        except (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError) as error:
             await pool.close()
             raise Unavailable(f"the recipient's store does not work: {type(error).__name__}") from error
         self._pool = pool

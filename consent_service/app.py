@@ -174,6 +174,10 @@ def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
     )
 
 
+#: Words that are not kept by then are heard again.
+_HEARING_STOPS_S = 3.0
+
+
 @asynccontextmanager
 async def _hearing(
     settings: Settings, database: Database, acknowledgements: Acknowledgements, metrics: Metrics
@@ -185,7 +189,7 @@ async def _hearing(
     acknowledging = Acknowledging(
         settings.kafka_bootstrap, lambda: read_listening(database), acknowledgements.take_each, metrics
     )
-    async with until_stopped(acknowledging.run, name="acknowledgements"):
+    async with until_stopped(acknowledging.run, name="acknowledgements", limit_s=_HEARING_STOPS_S):
         yield
 
 

@@ -25,9 +25,9 @@ async def beside(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator
 
 @asynccontextmanager
 async def until_stopped(
-    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, name: str
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, name: str, limit_s: float | None = None
 ) -> AsyncIterator[None]:
-    """Work that goes on while the block runs, and then ends in its own order."""
+    """Work that goes on while the block runs, and then ends in its own order; cut off where that takes too long."""
     stop = asyncio.Event()
     task = asyncio.create_task(work(stop), name=name)
     task.add_done_callback(tell_if_failed)
@@ -35,7 +35,10 @@ async def until_stopped(
         yield
     finally:
         stop.set()
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=limit_s)
+        task.cancel()
+        # What it waits for may be deaf to that, as a broker that stands still.
+        await asyncio.wait({task}, timeout=limit_s)
 
 
 def tell_if_failed(task: asyncio.Task[None]) -> None:

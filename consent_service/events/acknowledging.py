@@ -18,7 +18,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.domain.propagation import Word
-from consent_service.events.feed.follower import BROKEN, records_of
+from consent_service.events.feed.follower import BROKEN, look_at, records_of
 from consent_service.events.wire.acknowledgements import read_acknowledgement
 from consent_service.events.wire.messages import NotUnderstood
 from consent_service.events.wire.topics import acks_topic
@@ -100,7 +100,7 @@ class Acknowledging:
             leaving = asyncio.ensure_future(consumer.stop())
             await asyncio.wait({leaving}, timeout=CLOSE_S)
             leaving.cancel()
-            leaving.add_done_callback(_look_at)
+            leaving.add_done_callback(look_at)
 
     async def _follow(self, consumer: Any, listening: Listening) -> None:
         """Until there is something else to listen to."""
@@ -213,9 +213,3 @@ def _place(message: Any) -> dict[str, Any]:
 async def _topics(consumer: Any) -> set[str]:
     async with asyncio.timeout(CONNECT_S):
         return set(await consumer.topics())
-
-
-def _look_at(task: asyncio.Future[Any]) -> None:
-    """How it ended is no news: nothing was under way."""
-    if not task.cancelled():
-        task.exception()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from consent_service.domain.errors import Overloaded, Unavailable
-from consent_service.events.feed.follower import Follower, ahead, check_same_topic, no_longer_kept
+from consent_service.events.feed.follower import Follower, ahead, check_same_topic, look_at, no_longer_kept
 from consent_service.events.feed.places import Place, read_place
 from consent_service.events.feed.reader import Reader
 from consent_service.events.feed.window import Audience
@@ -133,7 +133,7 @@ class Feed:
         task = self._followers.get(topic)
         if task is None or (task.done() and not _works(task)):
             task = self._followers[topic] = asyncio.create_task(self._start(topic, epoch))
-            task.add_done_callback(_look_at)
+            task.add_done_callback(look_at)
         # Others wait for it too.
         follower = await asyncio.shield(task)
         follower.touch()
@@ -176,12 +176,6 @@ def _is_full(readers: Sequence[Reader], controller: str, most: int) -> bool:
 def _works(task: asyncio.Task[Follower]) -> bool:
     """Whether the follower has started, and goes on."""
     return task.done() and not task.cancelled() and task.exception() is None and not task.result().ended
-
-
-def _look_at(task: asyncio.Task[Follower]) -> None:
-    """A failure that nobody waits for any more is no news."""
-    if not task.cancelled():
-        task.exception()
 
 
 @asynccontextmanager

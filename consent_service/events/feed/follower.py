@@ -337,3 +337,9 @@ def check_same_topic(place: Place, newest: Place) -> bool:
 def ahead(place: Place, offsets: Sequence[int]) -> bool:
     """Whether the place lies behind more than these offsets anywhere."""
     return any(own > other for own, other in zip(place.offsets, offsets, strict=True))
+
+
+def look_at(task: asyncio.Future[Any]) -> None:
+    """A failure that nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()

@@ -193,9 +193,7 @@ async def _hearing(
     acknowledging = Acknowledging(
         settings.kafka_bootstrap, lambda: read_listening(database), acknowledgements.take_each, metrics
     )
-    async with until_stopped(
-        acknowledging.run, name="acknowledgements", stop=stop, limit_s=_HEARING_STOPS_S
-    ):
+    async with until_stopped(acknowledging.run, name="acknowledgements", stop=stop, limit_s=_HEARING_STOPS_S):
         yield
 
 

@@ -105,7 +105,7 @@ async def test_R26_what_waits_for_the_broker_is_published_before_the_end(
             await eventually(lambda: has_published(stage))
             kafka.pause()
             await load.more(CLIENTS)
-            ending = asyncio.ensure_future(service.process.stop(limit_s=STOP_S_MAX))
+            ending = asyncio.ensure_future(service.process.stop())
             await refuses(service)
         await eventually(lambda: has_closed(stage))
         assert await outbox_rows(stage.database) > 0

@@ -103,7 +103,7 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """The use cases on a database of role consent_service. At the end, what was accepted is answered first.
 
-    Streams of changes end as soon as `stop` is set.
+    Streams of changes, and listening to recipients, end as soon as `stop` is set.
     """
     if settings.jwks is None:
         raise SettingsError("CONSENT_JWKS: is needed: the path or URL of the keys that verify tokens")
@@ -150,7 +150,7 @@ async def open_services(
             beside(_sweep(database, catalogue), name="sweep of kept answers"),
             beside(announcer.run(), name="announcements"),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
-            _hearing(settings, database, services.acknowledgements, metrics),
+            _hearing(settings, database, services.acknowledgements, metrics, stop),
         ):
             try:
                 yield services
@@ -180,16 +180,20 @@ _HEARING_STOPS_S = 3.0
 
 @asynccontextmanager
 async def _hearing(
-    settings: Settings, database: Database, acknowledgements: Acknowledgements, metrics: Metrics
+    settings: Settings,
+    database: Database,
+    acknowledgements: Acknowledgements,
+    metrics: Metrics,
+    stop: asyncio.Event,
 ) -> AsyncIterator[None]:
-    """Recipients are heard on Kafka while the block runs; not where the settings name none."""
+    """Recipients are heard on Kafka until `stop` is set; not at all where the settings name none."""
     if settings.kafka_bootstrap is None:
         yield
         return
     acknowledging = Acknowledging(
         settings.kafka_bootstrap, lambda: read_listening(database), acknowledgements.take_each, metrics
     )
-    async with until_stopped(acknowledging.run, name="acknowledgements", limit_s=_HEARING_STOPS_S):
+    async with until_stopped(acknowledging.run, name="acknowledgements", stop=stop, limit_s=_HEARING_STOPS_S):
         yield
 
 

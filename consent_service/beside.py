@@ -25,10 +25,17 @@ async def beside(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator
 
 @asynccontextmanager
 async def until_stopped(
-    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, name: str, limit_s: float | None = None
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    *,
+    name: str,
+    stop: asyncio.Event | None = None,
+    limit_s: float | None = None,
 ) -> AsyncIterator[None]:
-    """Work that goes on while the block runs, and then ends in its own order; cut off where that takes too long."""
-    stop = asyncio.Event()
+    """Work that goes on while the block runs, or until `stop` is set before, and then ends in its own order.
+
+    It is cancelled where that takes longer than `limit_s`.
+    """
+    stop = stop or asyncio.Event()
     task = asyncio.create_task(work(stop), name=name)
     task.add_done_callback(tell_if_failed)
     try:
@@ -37,8 +44,7 @@ async def until_stopped(
         stop.set()
         await asyncio.wait({task}, timeout=limit_s)
         task.cancel()
-        # What it waits for may be deaf to that, as a broker that stands still.
-        await asyncio.wait({task}, timeout=limit_s)
+        await asyncio.wait({task})
 
 
 def tell_if_failed(task: asyncio.Task[None]) -> None:

@@ -263,7 +263,7 @@ async def test_a_relay_stops_within_seconds_while_a_broker_answers_nothing(strea
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
         port = silent.sockets[0].getsockname()[1]
         stream.bootstrap = f"127.0.0.1:{port}"
-        async with stream.relay(patience_s=4):
+        async with stream.relay(patience_s=8):
             await asyncio.wait_for(connected.wait(), 5)
         hang_up.set()
 

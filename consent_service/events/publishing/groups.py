@@ -117,6 +117,11 @@ class Groups:
         stuck = bool(self._works) and all(work.failures or work.lane.lacks is None for work in self)
         return stuck and now - self._through_at > STAND_BACK_S
 
+    def try_at_once(self) -> None:
+        """Lanes that failed do not wait any longer until they try again."""
+        for work in self:
+            work.retry_at = float("-inf")
+
     def begin(self, work: Work, doing: Coroutine[Any, Any, list[Pointer]]) -> None:
         work.task = asyncio.create_task(doing)
         work.task.add_done_callback(lambda _: self._wake())

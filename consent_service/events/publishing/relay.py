@@ -46,7 +46,7 @@ _GATHER_S_A_ROW = 0.0005
 _GATHER_S_MAX = 0.015
 _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
-_STOP_S = 2.0
+_STOP_S = 5.0
 
 
 class Relay:
@@ -104,7 +104,7 @@ class Relay:
             self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until told to stop, which takes two seconds at most; then others may take over at once."""
+        """Publish until told to stop, which takes five seconds at most; then others may take over at once."""
         if stop.is_set():
             return
         working = asyncio.create_task(self._work(stop))
@@ -123,12 +123,16 @@ class Relay:
             working.result()
 
     async def _work(self, stop: asyncio.Event) -> None:
-        """Round after round; the last ones begin after the stop, so that what came before it is published."""
+        """Round after round; the last ones begin after the stop, so that what came before it is published.
+
+        What fails then has had its last attempt.
+        """
         idle_s = _POLL_BUSY_S
+        stopping = False
         while True:
-            stopping = stop.is_set()
-            if stopping and self.failing:
-                return
+            if stop.is_set() and not stopping:
+                stopping = True
+                self._groups.try_at_once()
             self._wake.clear()
             try:
                 begun = await self._round()

@@ -23,7 +23,7 @@ from consent_service.events.feed.feed import Feed, open_feed
 from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.publishing.relay import Relay
 from consent_service.http.application import build_app
-from consent_service.http.keys import open_keys
+from consent_service.http.issuers import open_issuers
 from consent_service.http.server import listen, serve
 from consent_service.http.services import Services
 from consent_service.metrics import Metrics
@@ -31,6 +31,7 @@ from consent_service.settings import Secret, Settings, SettingsError
 from consent_service.storage.announcements import Announcer, hear_announcements
 from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
+from consent_service.trust import trusts_from
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.idempotency import sweep
@@ -105,11 +106,10 @@ async def open_services(
 
     Streams of changes, and listening to recipients, end as soon as `stop` is set.
     """
-    if settings.jwks is None:
-        raise SettingsError("CONSENT_JWKS: is needed: the path or URL of the keys that verify tokens")
+    trusts = trusts_from(settings)
     keyring = keyring_from(settings)
     async with (
-        open_keys(settings.jwks) as keys,
+        open_issuers(trusts, metrics) as issuers,
         open_pool(settings, settings.database_url, "consent-service") as database,
     ):
         announcer = Announcer(database)
@@ -138,9 +138,7 @@ async def open_services(
             acknowledgements=Acknowledgements(database, catalogue, metrics=metrics),
             recipients=Recipients(database, catalogue),
             catalogue=catalogue,
-            keys=keys,
-            issuer=settings.token_issuer,
-            audience=settings.token_audience,
+            issuers=issuers,
             states=states,
             feed=feed,
             health=ServiceHealth(database, relay),

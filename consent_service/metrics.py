@@ -13,6 +13,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._count_requests()
+        self._count_tokens()
         self._count_ledger()
         self._count_stream()
         self._count_feed()
@@ -30,6 +31,20 @@ class Metrics:
             "Time from a request's head to its answer, in seconds.",
             ("method", "route"),
             buckets=_LATENCY_S,
+            registry=self.registry,
+        )
+
+    def _count_tokens(self) -> None:
+        self.token_keys_age_seconds = Gauge(
+            "consent_token_keys_age_seconds",
+            "Time since an issuer last gave the keys of its tokens, in seconds; infinite where it has not yet.",
+            ("issuer",),
+            registry=self.registry,
+        )
+        self.token_keys_failures = Counter(
+            "consent_token_keys_failures_total",
+            "Attempts to fetch the keys of an issuer's tokens that failed.",
+            ("issuer",),
             registry=self.registry,
         )
 

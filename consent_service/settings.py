@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,6 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_audience: str = "consent-service"
     jwks: str | None = None
     """Path or https URL of the JSON Web Key Set that verifies tokens."""
+    issuers: str | None = None
+    """Path of a file that names several issuers, in place of `token_issuer` and `jwks`."""
+    token_age_max: str | None = None
+    """ISO 8601 duration: tokens that were issued longer ago are refused; by default none is."""
     development_key: str | None = None
     """Path of the private key that signs development tokens; refused outside development mode."""
 
@@ -214,12 +218,19 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             values[name] = _READERS.get(name, str)(text)
         except ValueError as error:
             faults.append(f"{variable}: {error}")
+    faults.extend(_two_ways_to_name_issuers(values))
     for name, field in known.items():
         if field.required and name not in values and not any(name.upper() in fault for fault in faults):
             faults.append(f"{_PREFIX}{name.upper()}: is needed")
     if faults:
         raise SettingsError("\n".join(faults))
     return Settings(**values)
+
+
+def _two_ways_to_name_issuers(values: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("token_issuer", "jwks"):
+        if "issuers" in values and name in values:
+            yield f"{_PREFIX}{name.upper()}: cannot be beside CONSENT_ISSUERS, whose file says it for each issuer"
 
 
 #: Read by the command line alone: where the newcomer's data and the downloaded engines live.

@@ -14,8 +14,9 @@ from consent_service.domain.errors import SeveralRefusals
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
 from consent_service.usecases.catalogue import Catalogue
-from consent_service.usecases.catalogue_file import CatalogueFaults, CatalogueFile, read_catalogue, tell
+from consent_service.usecases.catalogue_file import CatalogueFaults, CatalogueFile, read_catalogue
 from consent_service.usecases.catalogue_plan import Action, Kind, PlannedChange, describe
+from consent_service.usecases.strict_reading import tell
 
 #: Whom the audit trail names for what an operator loads.
 ACTOR = "catalogue load"

@@ -92,7 +92,8 @@ async def _found_or_own(stack: AsyncExitStack, data_dir: Path) -> Service:
 def _announced(running: Running, bootstrap: str) -> Service:
     if running.development_key is None:
         raise SettingsError(
-            "CONSENT_JWKS: the running service verifies with keys of yours; give --url, --kafka and three --token"
+            "the running service verifies with keys of yours (CONSENT_JWKS or CONSENT_ISSUERS); "
+            "give --url, --kafka and three --token"
         )
     settings = Settings(
         mode="development",

@@ -113,7 +113,7 @@ async def prepared(
         stack.callback(folder.release)
         values = {**_kept_secrets(data_dir), **environment}
         values.setdefault("CONSENT_MODE", "development")
-        if "CONSENT_JWKS" not in environment:
+        if not {"CONSENT_JWKS", "CONSENT_ISSUERS"} & environment.keys():
             values["CONSENT_DEVELOPMENT_KEY"] = str(data_dir / "development-key.json")
             values["CONSENT_JWKS"] = str(ensure_development_key(data_dir / "development-key.json"))
         bound = bind(load_settings({**values, "CONSENT_DATABASE_URL": "postgresql://placeholder"}))

@@ -23,9 +23,7 @@ _Request = Request[Any, Any, Any]
 def build_app(services: Services, *, public_url: str) -> Envelope:
     """The ASGI application. Starting and stopping what `services` hold is the caller's."""
     tokens = Tokens(
-        services.keys,
-        issuer=services.issuer,
-        audience=services.audience,
+        services.issuers,
         check_controller=services.catalogue.purposes,
         now=services.now,
     )

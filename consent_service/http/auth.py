@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -11,9 +13,11 @@ from typing import Any
 import jwt
 import msgspec
 
+from consent_service.domain.errors import UnknownController
 from consent_service.domain.values import is_slug
+from consent_service.http.issuers import Issuer
 from consent_service.http.keys import Keys
-from consent_service.http.refusals import ScopeMissing, TokenMissing, TokenRefused
+from consent_service.http.refusals import ControllerUnknown, ScopeMissing, TokenMissing, TokenRefused
 from consent_service.usecases.submissions import Caller
 
 LEEWAY_S = 30
@@ -32,14 +36,13 @@ _WHY: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "The token has expired.",
     jwt.ImmatureSignatureError: "The token is not valid yet.",
     jwt.InvalidAudienceError: "The token is for another audience.",
-    jwt.InvalidIssuerError: "The token comes from another issuer.",
     jwt.InvalidSignatureError: "The token's signature is not valid.",
     jwt.MissingRequiredClaimError: f"The token must have the claims {', '.join(_REQUIRED)}.",
 }
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who a verified token speaks for, what it may do, and until when (Unix seconds)."""
+    """Who a verified token speaks for, what it may do, and until when, the leeway aside (Unix seconds)."""
 
     caller: Caller
     scopes: frozenset[str]
@@ -55,73 +58,75 @@ class Principal(msgspec.Struct, frozen=True):
             raise ScopeMissing(scope)
 
 
+class _Remembered(msgspec.Struct, frozen=True):
+    """A token that was verified with the keys of that generation."""
+
+    principal: Principal
+    keys: Keys
+    generation: int
+
+
 class Tokens:
-    """Verifies tokens, and remembers the verified ones by digest until they expire or the keys change."""
+    """Verifies tokens, and remembers the verified ones by digest until they end or their issuer's keys change."""
 
     def __init__(
         self,
-        keys: Keys,
+        issuers: Iterable[Issuer],
         *,
-        issuer: str,
-        audience: str,
         check_controller: Callable[[str], Awaitable[object]],
         now: Callable[[], datetime],
     ) -> None:
         """`check_controller` raises UnknownController where there is none of that name."""
-        self._keys = keys
-        self._issuer = issuer
-        self._audience = audience
+        self._issuers = {issuer.trust.issuer: issuer for issuer in issuers}
         self._check_controller = check_controller
         self._now = now
-        self._remembered: dict[bytes, Principal] = {}
-        self._generation = keys.generation
+        self._remembered: dict[bytes, _Remembered] = {}
 
     async def principal(self, authorization: bytes | None) -> Principal:
-        """Raises Unauthenticated (401), UnknownController (403), or Unavailable without keys."""
+        """Raises Unauthenticated (401), UnknownController (403), or Unavailable without the issuer's keys."""
         if authorization is None:
             raise TokenMissing
         digest = sha256(authorization).digest()
-        self._keys.check_fresh()
-        self._forget_if_keys_changed()
         known = self._remembered.get(digest)
-        if known is not None and self._now().timestamp() < known.expires_at:
-            return known
+        if (
+            known is not None
+            and known.generation == known.keys.generation
+            and self._now().timestamp() < known.principal.expires_at
+        ):
+            known.keys.check_fresh()
+            return known.principal
         match = _BEARER.fullmatch(authorization)
         if match is None:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")
-        principal = await self._verify(match[1])
-        verified_with = self._keys.generation
-        await self._check_controller(principal.controller)
-        self._forget_if_keys_changed()
-        if verified_with == self._generation:
-            self._remember(digest, principal)
-        return principal
+        verified = await self._verify(match[1])
+        await self._check_known(verified.principal.controller)
+        self._remember(digest, verified)
+        return verified.principal
 
-    def _forget_if_keys_changed(self) -> None:
-        if self._generation != self._keys.generation:
-            self._remembered.clear()
-            self._generation = self._keys.generation
+    async def _check_known(self, controller: str) -> None:
+        try:
+            await self._check_controller(controller)
+        except UnknownController:
+            raise ControllerUnknown from None
 
-    def _remember(self, digest: bytes, principal: Principal) -> None:
+    def _remember(self, digest: bytes, verified: _Remembered) -> None:
         """The oldest is forgotten first: an attacker with valid tokens only costs verifications."""
         self._remembered.pop(digest, None)
         while len(self._remembered) >= REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[digest] = principal
+        self._remembered[digest] = verified
 
-    async def _verify(self, token: bytes) -> Principal:
+    async def _verify(self, token: bytes) -> _Remembered:
+        """The token's own words choose whose keys are looked at, nothing else: the claims count once verified."""
         if len(token) > TOKEN_BYTES_MAX:
             raise TokenRefused(f"The token is longer than {TOKEN_BYTES_MAX} bytes.")
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
-            raise TokenRefused("The token is not a JSON Web Token.") from None
-        kid = header.get("kid")
-        key = await self._keys.find(kid) if isinstance(kid, str) else None
-        if key is None:
-            raise TokenRefused("The token's `kid` names none of the issuer's keys.")
-        token_type = header.get("typ", "JWT")
-        if not isinstance(token_type, str) or token_type.lower() not in _TYPES:
+        kid, token_type, named = _read_unverified(token)
+        issuer = self._issuers.get(named)
+        key = await issuer.keys.find(kid) if issuer is not None and kid is not None else None
+        if issuer is None or key is None:
+            # One answer for both: strangers are not told who is believed here.
+            raise TokenRefused("The token's `iss` and `kid` name no key that is believed here.")
+        if token_type.lower() not in _TYPES:
             raise TokenRefused("The token's `typ` is neither JWT nor at+jwt.")
         try:
             # The algorithm is the key's, whatever the token's header says.
@@ -129,14 +134,53 @@ class Tokens:
                 token,
                 key.key,
                 algorithms=[key.algorithm],
-                audience=self._audience,
-                issuer=self._issuer,
+                audience=issuer.trust.audience,
+                issuer=issuer.trust.issuer,
                 leeway=LEEWAY_S,
                 options={"require": _REQUIRED, "enforce_minimum_key_length": True},
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise TokenRefused(_why(error)) from None
-        return _principal(claims)
+        # Read before anything is waited for: these are the keys that verified.
+        generation = issuer.keys.generation
+        principal = _principal(
+            claims, _ends_at(claims, issuer.trust.token_age_max_s, self._now().timestamp())
+        )
+        if not issuer.may_speak_for(principal.controller):
+            raise ControllerUnknown
+        return _Remembered(principal, issuer.keys, generation)
+
+
+def _read_unverified(token: bytes) -> tuple[str | None, str, str]:
+    """`kid`, `typ` and `iss` as the token says them."""
+    try:
+        header = jwt.get_unverified_header(token)
+        claims = json.loads(base64.urlsafe_b64decode(token.split(b".")[1] + b"=="))
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise TokenRefused("The token is not a JSON Web Token.") from None
+    kid, token_type = header.get("kid"), header.get("typ", "JWT")
+    issuer = claims.get("iss", "") if isinstance(claims, dict) else ""
+    return (
+        kid if isinstance(kid, str) else None,
+        token_type if isinstance(token_type, str) else "",
+        issuer if isinstance(issuer, str) else "",
+    )
+
+
+def _ends_at(claims: Mapping[str, Any], age_max_s: float | None, now: float) -> float:
+    """Until when the token counts, the leeway aside (Unix seconds). Raises TokenRefused where it is too old."""
+    expires_at = claims["exp"]
+    # The library also takes a number in quotes.
+    if not isinstance(expires_at, int | float) or expires_at > _LATEST:
+        raise TokenRefused("The claim `exp` is no time.")
+    if age_max_s is None:
+        return float(expires_at)
+    issued_at = claims.get("iat")
+    if not isinstance(issued_at, int | float) or not abs(issued_at) <= _LATEST:
+        raise TokenRefused("The token must say by the claim `iat` when it was issued.")
+    if issued_at + age_max_s + LEEWAY_S <= now:
+        raise TokenRefused("The token was issued too long ago; ask the issuer for a fresh one.")
+    return float(min(expires_at, issued_at + age_max_s))
 
 
 def _why(error: Exception) -> str:
@@ -146,8 +190,8 @@ def _why(error: Exception) -> str:
     return "The token is not valid."
 
 
-def _principal(claims: dict[str, Any]) -> Principal:
-    controller, subject, scope, expires_at = (claims[name] for name in ("controller", "sub", "scope", "exp"))
+def _principal(claims: dict[str, Any], expires_at: float) -> Principal:
+    controller, subject, scope = (claims[name] for name in ("controller", "sub", "scope"))
     purposes, recipient = claims.get("purposes"), claims.get("recipient")
     if not isinstance(controller, str) or not is_slug(controller):
         raise TokenRefused("The claim `controller` names one controller.")
@@ -161,9 +205,6 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise TokenRefused("The claim `purposes` is a list of names.")
     if recipient is not None and not (isinstance(recipient, str) and is_slug(recipient)):
         raise TokenRefused("The claim `recipient` names one recipient.")
-    # The library also takes a number in quotes.
-    if not isinstance(expires_at, int | float) or expires_at > _LATEST:
-        raise TokenRefused("The claim `exp` is no time.")
     return Principal(
         caller=Caller(
             controller=controller,
@@ -172,5 +213,5 @@ def _principal(claims: dict[str, Any]) -> Principal:
             recipient=recipient,
         ),
         scopes=frozenset(scope.split()),
-        expires_at=float(expires_at),
+        expires_at=expires_at,
     )

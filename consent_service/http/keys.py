@@ -1,37 +1,36 @@
-"""The issuer's public keys: a JSON Web Key Set from a file or an https URL, kept fresh in the background."""
+"""An issuer's public keys: a JSON Web Key Set, kept fresh in the background."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import logging
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import jwt
 import msgspec
 
 from consent_service.domain.errors import Unavailable
+from consent_service.http.documents import (
+    FETCH_S,
+    Fetch,
+    KeysUnusable,
+    from_discovery,
+    from_file,
+    from_url,
+    is_safe,
+)
 
 REFRESH_S = 300.0
-#: An unknown key id leads to a fetch at most this often, whoever sends it.
+#: An unknown key id leads to a fetch at most this often, whoever sends it; a fetch that failed is tried again then.
 COOLDOWN_S = 30.0
 #: With the issuer away, its keys are still believed for a day.
 STALE_S = 86_400.0
-_FETCH_S = 5.0
-_BYTES_MAX = 1 << 18
 _RSA_BITS_MIN = 2048
-
-_log = logging.getLogger(__name__)
-
-
-class KeysUnusable(Exception):
-    """The key set cannot be had, or holds no key that verifies."""
 
 
 class VerificationKey(msgspec.Struct, frozen=True):
@@ -41,14 +40,18 @@ class VerificationKey(msgspec.Struct, frozen=True):
     key: Any
 
 
+class _KeySet(msgspec.Struct):
+    keys: list[dict[str, Any]]
+
+
 def read_key_set(document: bytes) -> dict[str, VerificationKey]:
     """The usable keys by key id: RSA, P-256, Ed25519, for signatures. Raises KeysUnusable if there is none."""
     try:
-        keys = msgspec.json.decode(document)["keys"]
-        found = {key["kid"]: _usable(key) for key in keys if isinstance(key.get("kid"), str)}
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError) as error:
+        keys = msgspec.json.decode(document, type=_KeySet).keys
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise KeysUnusable("this is not a JSON Web Key Set") from error
-    usable = {kid: key for kid, key in found.items() if key is not None}
+    found = ((key["kid"], _usable(key)) for key in keys if isinstance(key.get("kid"), str))
+    usable = {kid: key for kid, key in found if key is not None}
     if not usable:
         raise KeysUnusable("the key set holds no RSA, P-256 or Ed25519 key with a `kid`")
     return usable
@@ -59,7 +62,8 @@ def _usable(jwk: Mapping[str, Any]) -> VerificationKey | None:
     algorithm = _algorithm(jwk)
     if algorithm is None or jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig":
         return None
-    if "verify" not in jwk.get("key_ops", ["verify"]):
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return None
     public = {
         name: value for name, value in jwk.items() if name not in ("d", "p", "q", "dp", "dq", "qi", "oth")
@@ -86,19 +90,29 @@ def _algorithm(jwk: Mapping[str, Any]) -> str | None:
 
 
 class Keys:
-    """The key set in memory. `fetch` gives the document; `seconds` is a clock that only goes forward."""
+    """An issuer's key set in memory. `fetch` gives the document; `seconds` is a clock that only goes forward."""
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[bytes]], seconds: Callable[[], float] = time.monotonic
+        self,
+        fetch: Fetch,
+        seconds: Callable[[], float] = time.monotonic,
+        *,
+        failed: Callable[[KeysUnusable], None] = lambda _: None,
     ) -> None:
+        """`failed` hears of each fetch that gave no keys and that nobody waits for by `refresh`."""
         self._fetch = fetch
         self._seconds = seconds
+        self._failed = failed
         self._keys: dict[str, VerificationKey] = {}
         self._loaded_at: float | None = None
         self._asked_at: float | None = None
         self._one_at_a_time = asyncio.Lock()
         #: Goes up when the keys differ from before, so that what was verified with them is forgotten.
         self.generation = 0
+
+    def age_s(self) -> float:
+        """Seconds since the issuer last gave its keys; infinite where it never did."""
+        return math.inf if self._loaded_at is None else self._seconds() - self._loaded_at
 
     def check_fresh(self) -> None:
         """Raises Unavailable where no keys were ever had, or none for a day."""
@@ -121,12 +135,14 @@ class Keys:
         """Fetch the set anew; the keys at hand stay when that fails. Raises KeysUnusable."""
         try:
             keys = read_key_set(await self._fetch())
-        except (OSError, httpx.HTTPError) as error:
-            raise KeysUnusable(f"the token keys (CONSENT_JWKS) cannot be read: {error}") from error
+        except KeysUnusable:
+            raise
+        except Exception as error:  # whatever comes from outside, it ends no task
+            raise KeysUnusable(f"{type(error).__name__} {error}") from error
         finally:
             # At the end: whoever comes meanwhile waits for this fetch.
             self._asked_at = self._seconds()
-        self._loaded_at = self._seconds()
+        self._loaded_at = self._asked_at
         if _identity(keys) != _identity(self._keys):
             self._keys = keys
             self.generation += 1
@@ -135,12 +151,13 @@ class Keys:
         try:
             await self.refresh()
         except KeysUnusable as error:
-            _log.warning("token keys were not refreshed: %s", error)
+            self._failed(error)
 
     async def keep_fresh(self) -> None:
-        """Refresh for ever, in the background."""
+        """Refresh for ever, in the background; at once where nothing was fetched yet."""
         while True:
-            await asyncio.sleep(REFRESH_S if self._loaded_at is not None else COOLDOWN_S)
+            if self._asked_at is not None:
+                await asyncio.sleep(REFRESH_S if self._asked_at == self._loaded_at else COOLDOWN_S)
             async with self._one_at_a_time:
                 await self._refresh_quietly()
 
@@ -153,23 +170,26 @@ def _identity(keys: Mapping[str, VerificationKey]) -> dict[str, tuple[str, Any]]
 
 
 @asynccontextmanager
-async def open_keys(source: str) -> AsyncIterator[Keys]:
-    """Keys from a path or URL, kept fresh while the block runs.
+async def open_keys(
+    issuer: str, source: str | None, *, failed: Callable[[KeysUnusable], None] = lambda _: None
+) -> AsyncIterator[Keys]:
+    """The issuer's keys, kept fresh while the block runs: from a path or URL, or found by discovery where it is None.
 
-    An issuer that is away at the start is waited for in the background. Raises KeysUnusable for a file that
-    cannot be used, and for a URL that is not https (http is taken on a loopback address alone).
+    An issuer that is away is waited for in the background, and whoever asks for a key waits for the first fetch.
+    Raises KeysUnusable for a file that cannot be used, and for a URL that is not https (http is taken on a loopback
+    address alone).
     """
-    if "://" not in source:
-        keys = Keys(_from_file(Path(source)))
+    if source is not None and "://" not in source:
+        keys = Keys(from_file(Path(source)), failed=failed)
         await keys.refresh()
         async with _kept_fresh(keys):
             yield keys
         return
-    _check_url(source)
-    async with httpx.AsyncClient(timeout=_FETCH_S, follow_redirects=False) as client:
-        keys = Keys(_from_url(client, source))
-        with suppress(KeysUnusable):
-            await keys.refresh()
+    if not is_safe(source or issuer):
+        raise KeysUnusable(f"{source or issuer} must be an https URL without a password")
+    async with httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False) as client:
+        fetch = from_discovery(client, issuer) if source is None else from_url(client, source)
+        keys = Keys(fetch, failed=failed)
         async with _kept_fresh(keys):
             yield keys
 
@@ -183,35 +203,3 @@ async def _kept_fresh(keys: Keys) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-def _from_file(path: Path) -> Callable[[], Awaitable[bytes]]:
-    async def fetch() -> bytes:
-        return await asyncio.to_thread(path.read_bytes)
-
-    return fetch
-
-
-def _from_url(client: httpx.AsyncClient, url: str) -> Callable[[], Awaitable[bytes]]:
-    async def fetch() -> bytes:
-        document = b""
-        async with client.stream("GET", url, headers={"accept": "application/json"}) as answer:
-            if answer.status_code != 200:
-                raise KeysUnusable(f"the issuer answered {answer.status_code}")
-            async for part in answer.aiter_bytes():
-                document += part
-                if len(document) > _BYTES_MAX:
-                    raise KeysUnusable(f"the key set is larger than {_BYTES_MAX} bytes")
-        return document
-
-    return fetch
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    with suppress(ValueError):
-        if parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback:
-            return
-    raise KeysUnusable("the key set's URL must be https")

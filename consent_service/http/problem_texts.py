@@ -15,8 +15,8 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
     ),
     errors.Unauthenticated: (
         (
-            "There is no token, or it is not valid here: expired, for another audience, from another issuer, "
-            "or signed with a key that the issuer does not publish."
+            "There is no token, or it is not valid here: expired or issued too long ago, for another audience, from "
+            "another issuer, or signed with a key that the issuer does not publish."
         ),
         "Send `Authorization: Bearer <token>` with a fresh token.",
     ),
@@ -25,8 +25,8 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
         "Ask the issuer for a token with the scope that the answer names.",
     ),
     errors.UnknownController: (
-        "The token's `controller` has no catalogue here.",
-        "Load the controller's catalogue, or ask for a token of a controller that is here.",
+        "The token's `controller` has no catalogue here, or is none that the token's issuer may speak for.",
+        "Load the controller's catalogue, or ask for a token of a controller that is the issuer's and is here.",
     ),
     errors.NotFound: (
         "Nothing stands under this path for the token's controller.",

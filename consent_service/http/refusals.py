@@ -15,6 +15,7 @@ from consent_service.domain.errors import (
     NotFound,
     TooLarge,
     Unauthenticated,
+    UnknownController,
     UnsupportedMediaType,
 )
 
@@ -34,6 +35,18 @@ class TokenRefused(Unauthenticated):
     """The token is not valid. `detail` says why, never what the token holds."""
 
     headers: ClassVar[dict[str, str]] = {"www-authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+
+
+class ControllerUnknown(UnknownController):
+    """The token is valid, but its controller has no catalogue here, or is none that the issuer may speak for.
+
+    Both read the same: an issuer learns nothing about the controllers of others.
+    """
+
+    headers: ClassVar[dict[str, str]] = {"www-authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}
+
+    def __init__(self) -> None:
+        super().__init__("The token's controller is not known here.")
 
 
 class ScopeMissing(InsufficientScope):

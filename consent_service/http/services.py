@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from consent_service.http.exchange import Source
-from consent_service.http.keys import Keys
+from consent_service.http.issuers import Issuer
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
@@ -58,7 +58,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Services:
-    """The use cases, and what stands beside them. `issuer` and `audience` are what a token must name."""
+    """The use cases, and what stands beside them. `issuers` are those whose tokens count."""
 
     ledger: Ledger
     permissions: Permissions
@@ -67,9 +67,7 @@ class Services:
     acknowledgements: Acknowledgements
     recipients: Recipients
     catalogue: Catalogue
-    keys: Keys
-    issuer: str
-    audience: str
+    issuers: tuple[Issuer, ...]
     states: States
     health: Health
     metrics: Metrics

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consent_service.usecases.catalogue_file import CatalogueFaults, read_catalogue
-from consent_service.usecases.catalogue_yaml import SIZE_MAX
+from consent_service.usecases.strict_yaml import SIZE_MAX
 
 
 def cases() -> list[tuple[str, str, list[str]]]:

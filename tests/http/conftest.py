@@ -30,7 +30,7 @@ from consent_service.usecases.records import Records
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 from tests.databases import TestDatabase, copy_template, drop
-from tests.http.issuers import AUDIENCE, ISSUER, Issuer
+from tests.http.issuers import Issuer
 
 NOTICES = {
     "nb": NoticeText(name="Nyhetsbrev", description="Vi sender deg nyheter på e-post."),
@@ -131,9 +131,7 @@ async def running_services(
             acknowledgements=Acknowledgements(database, catalogue, now=now),
             recipients=Recipients(database, catalogue, now=now),
             catalogue=catalogue,
-            keys=await issuer.keys(),
-            issuer=ISSUER,
-            audience=AUDIENCE,
+            issuers=(await issuer.believed(),),
             states=States(database, catalogue, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),

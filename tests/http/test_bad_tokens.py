@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from consent_service.domain.errors import Unauthenticated
 from consent_service.http.auth import LEEWAY_S, Principal, Tokens
-from consent_service.usecases import clock
-from tests.http.issuers import AUDIENCE, ISSUER, Issuer
+from tests.http.issuers import AUDIENCE, ISSUER, Issuer, tokens_of
 from tests.soak import soak
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
@@ -33,19 +32,9 @@ CLAIMS: dict[str, Any] = jwt.decode(ISSUED.sign(exp=NOW + 86_400), options={"ver
 many = settings(max_examples=soak(120, 2_400), deadline=None, derandomize=bool(soak(1, 0)), print_blob=True)
 
 
-async def nobody_is_unknown(controller: str) -> None:
-    """A catalogue that has every controller."""
-
-
 @pytest.fixture(scope="module")
 async def tokens() -> Tokens:
-    return Tokens(
-        await ISSUED.keys(),
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        check_controller=nobody_is_unknown,
-        now=clock.now,
-    )
+    return tokens_of(await ISSUED.believed())
 
 
 async def accepted(tokens: Tokens, header: bytes) -> Principal | None:

@@ -8,15 +8,19 @@ import stat
 from pathlib import Path
 
 import jwt
+import msgspec
 import pytest
 
 from consent_service.cli import token
 from consent_service.domain.durations import parse_duration
-from consent_service.http.auth import Tokens
-from consent_service.http.keys import open_keys, read_key_set
+from consent_service.http.issuers import open_issuers
+from consent_service.http.keys import read_key_set
 from consent_service.http.scopes import SCOPES
+from consent_service.metrics import Metrics
 from consent_service.settings import Secret, Settings, SettingsError
+from consent_service.trust import trusts_from
 from consent_service.usecases import clock
+from tests.http.issuers import tokens_of
 
 
 def settings(tmp_path: Path, mode: str = "development") -> Settings:
@@ -33,10 +37,6 @@ def command(*words: str) -> argparse.Namespace:
     return parser.parse_args(["token", *words])
 
 
-async def no_check(_: str) -> None:
-    """Every controller is known."""
-
-
 async def test_the_service_takes_the_token_with_every_scope(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -45,15 +45,10 @@ async def test_the_service_takes_the_token_with_every_scope(
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert where.development_key is not None
-    async with open_keys(str(token.ensure_development_key(Path(where.development_key)))) as keys:
-        tokens = Tokens(
-            keys,
-            issuer=where.token_issuer,
-            audience=where.token_audience,
-            check_controller=no_check,
-            now=clock.now,
-        )
-        principal = await tokens.principal(f"Bearer {printed.strip()}".encode())
+    key_set = token.ensure_development_key(Path(where.development_key))
+    trusts = trusts_from(msgspec.structs.replace(where, jwks=str(key_set)))
+    async with open_issuers(trusts, Metrics()) as issuers:
+        principal = await tokens_of(*issuers).principal(f"Bearer {printed.strip()}".encode())
     assert principal.controller == "ansettr"
     assert principal.scopes == set(SCOPES)
     assert 6.99 < (principal.expires_at - clock.now().timestamp()) / 86400 <= 7

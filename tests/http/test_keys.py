@@ -12,19 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from consent_service.domain.errors import Unavailable
-from consent_service.http import keys as keys_module
-from consent_service.http.keys import COOLDOWN_S, STALE_S, Keys, KeysUnusable, open_keys, read_key_set
-from tests.http.issuers import Issuer, KeyServer
-
-
-class Watch:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from consent_service.http.documents import KeysUnusable
+from consent_service.http.keys import COOLDOWN_S, STALE_S, Keys, open_keys, read_key_set
+from tests.http.issuers import ISSUER, Issuer, Watch
 
 
 class Published:
@@ -71,6 +61,8 @@ def test_keys_that_cannot_verify_here_are_left_out() -> None:
             {**good, "kid": "good"},
             {**good, "kid": "for-encryption", "use": "enc"},
             {**good, "kid": "for-signing", "key_ops": ["sign"]},
+            {**good, "kid": "operations-in-words", "key_ops": "verify"},
+            {**good, "kid": "operations-in-numbers", "key_ops": 7},
             {**good, "kid": "another-algorithm", "alg": "RS256"},
             {**good, "kid": 7},
             {name: value for name, value in good.items() if name != "kid"},
@@ -79,6 +71,11 @@ def test_keys_that_cannot_verify_here_are_left_out() -> None:
             {**p384, "kid": "p384"},
             {**other, "kid": "ed448"},
             {"kty": "OKP", "crv": "Ed25519", "x": "!!", "kid": "broken"},
+            {"kty": "RSA", "n": 7, "e": None, "kid": "numbers"},
+            {"kty": "RSA", "n": "", "e": "AQAB", "kid": "nothing"},
+            {"kty": ["RSA"], "kid": "list"},
+            {"kty": "EC", "crv": "P-256", "x": good["x"], "y": good["x"], "kid": "off-the-curve"},
+            {**good, "kid": "good", "use": "enc"},
             {"kid": "empty"},
         )
     )
@@ -177,58 +174,10 @@ async def test_the_generation_rises_only_when_the_keys_differ() -> None:
     assert seen == [1, 1, 2, 2, 3]
 
 
-async def test_keys_are_fetched_over_http_and_rotate() -> None:
-    issuer = Issuer()
-    async with KeyServer().running() as server:
-        server.document = issuer.key_set(["ed"])
-        async with open_keys(server.url) as keys:
-            assert await keys.find("ed") is not None
-            server.document = issuer.key_set(["rsa"])
-            await keys.refresh()
-            assert await keys.find("ed") is None
-            assert await keys.find("rsa") is not None
-            assert server.asked == 2
-
-
-@pytest.mark.parametrize(
-    ("status", "headers"), [(500, ""), (404, ""), (302, "location: /moved\r\n"), (204, "")]
-)
-async def test_only_200_gives_keys_and_redirects_are_not_followed(status: int, headers: str) -> None:
-    async with KeyServer().running() as server:
-        server.document, server.status, server.headers = Issuer().key_set(), status, headers
-        async with open_keys(server.url) as keys:
-            with pytest.raises(KeysUnusable):
-                await keys.refresh()
-            with pytest.raises(Unavailable):
-                await keys.find("ed")
-
-
-async def test_a_key_set_of_another_size_is_not_read_to_its_end() -> None:
-    async with KeyServer().running() as server:
-        server.document = b" " * (1 << 20) + Issuer().key_set()
-        async with open_keys(server.url) as keys:
-            with pytest.raises(KeysUnusable, match="larger"):
-                await keys.refresh()
-
-
-async def test_an_issuer_that_is_away_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "COOLDOWN_S", 0.02)
-    async with KeyServer().running() as server:
-        server.status = 503
-        async with open_keys(server.url) as keys:
-            with pytest.raises(Unavailable):
-                keys.check_fresh()
-            server.document, server.status = Issuer().key_set(), 200
-            async with asyncio.timeout(5):
-                while keys.generation == 0:  # noqa: ASYNC110 (the keys tell nobody when they came)
-                    await asyncio.sleep(0.01)
-            assert await keys.find("ed") is not None
-
-
 async def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_bytes(Issuer().key_set())
-    async with open_keys(str(path)) as keys:
+    async with open_keys(ISSUER, str(path)) as keys:
         assert await keys.find("ed") is not None
 
 
@@ -238,7 +187,7 @@ async def test_a_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, c
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(KeysUnusable):
-        async with open_keys(str(path)):
+        async with open_keys(ISSUER, str(path)):
             pass
 
 
@@ -250,9 +199,16 @@ async def test_a_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, c
         "ftp://127.0.0.1/",
         "https://",
         "http://localhost.evil.example/",
+        "http://localhost/",
+        "https://name:password@issuer.example/",
+        "https://issuer.example:0/",
+        "https://issuer.example:x/",
+        "https://[::/",
+        "https://issuer.example/\njwks.json",
+        "file:///etc/keys.json",
     ],
 )
 async def test_keys_are_taken_over_https_alone(url: str) -> None:
     with pytest.raises(KeysUnusable, match="https"):
-        async with open_keys(url):
+        async with open_keys(ISSUER, url):
             pass

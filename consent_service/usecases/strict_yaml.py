@@ -1,4 +1,4 @@
-"""YAML as a catalogue may use it: one document of lists, groups and texts, no aliases, no tags, bounded."""
+"""YAML as our files may use it: one document of lists, groups and texts, no aliases, no tags, bounded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MEANINGS = {
     "expected ',' or ']'": "A list that begins with [ is not closed with ].",
     "expected ',' or '}'": "A group that begins with { is not closed with }.",
     "expected the node content": "A value is missing here, or [ or { above is not closed.",
-    "expected a single document": "A file holds one catalogue; take out the line ---.",
+    "expected a single document": "A file holds one document; take out the line ---.",
     "while scanning a quoted scalar": "A quoted text is not closed.",
     "while scanning a double-quoted scalar": "In double quotes \\ begins an escape; use single quotes.",
 }
@@ -40,7 +40,7 @@ class _TooDeep(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes and notes what catalogues do without; their value is taken as if it were not there."""
+    """Composes nodes and notes what our files do without; their value is taken as if it were not there."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

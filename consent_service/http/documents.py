@@ -110,5 +110,5 @@ async def _get(client: httpx.AsyncClient, url: str) -> bytes:
     except (TimeoutError, httpx.TimeoutException):
         raise KeysUnusable(f"{url} did not answer in full within {FETCH_S:g} seconds") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise KeysUnusable(f"{url} cannot be read: {type(error).__name__} {error}") from error
+        raise KeysUnusable(f"{url} cannot be read: {type(error).__name__} {error}".rstrip()) from error
     return document

@@ -138,7 +138,7 @@ class Keys:
         except KeysUnusable:
             raise
         except Exception as error:  # whatever comes from outside, it ends no task
-            raise KeysUnusable(f"{type(error).__name__} {error}") from error
+            raise KeysUnusable(f"{type(error).__name__} {error}".rstrip()) from error
         finally:
             # At the end: whoever comes meanwhile waits for this fetch.
             self._asked_at = self._seconds()

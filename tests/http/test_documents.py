@@ -27,7 +27,8 @@ from tests.http.tables import rows
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as running:
+    """More patient than a fetch may be."""
+    async with httpx.AsyncClient(timeout=60) as running:
         yield running
 
 

@@ -160,6 +160,23 @@ async def test_a_broken_key_set_leaves_the_good_one_in_place() -> None:
     assert await keys.find("ed") is not None
 
 
+async def test_whatever_breaks_in_a_fetch_is_a_fetch_that_failed() -> None:
+    """Nothing that comes from outside ends the task that keeps the keys fresh, or is a fault of a request's."""
+
+    async def breaks() -> bytes:
+        raise ZeroDivisionError
+
+    failures: list[KeysUnusable] = []
+    keys = Keys(breaks, failed=failures.append)
+    with pytest.raises(KeysUnusable):
+        await keys.refresh()
+    assert failures == []
+    keys = Keys(breaks, failed=failures.append)
+    with pytest.raises(Unavailable):
+        await keys.find("ed")
+    assert [str(failure) for failure in failures] == ["ZeroDivisionError"]
+
+
 async def test_the_generation_rises_only_when_the_keys_differ() -> None:
     published = Published(Issuer(), "ed", "rsa", "ec")
     keys = Keys(published)

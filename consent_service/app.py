@@ -32,6 +32,8 @@ from consent_service.storage.announcements import Announcer, hear_announcements
 from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
 from consent_service.usecases import clock
+from consent_service.usecases.api_keys import ApiKeys
+from consent_service.usecases.auditing import AuditTrail
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.idempotency import sweep
 from consent_service.usecases.ledger import Ledger
@@ -101,10 +103,7 @@ async def open_pool(
 async def open_services(
     settings: Settings, metrics: Metrics, stop: asyncio.Event, *, relay: Relay | None = None
 ) -> AsyncIterator[Services]:
-    """The use cases on a database of role consent_service. At the end, what was accepted is answered first.
-
-    Streams of changes end as soon as `stop` is set.
-    """
+    """The use cases, as role consent_service. Streams end as soon as `stop` is set; what was accepted is answered."""
     if settings.jwks is None:
         raise SettingsError("CONSENT_JWKS: is needed: the path or URL of the keys that verify tokens")
     keyring = keyring_from(settings)
@@ -142,6 +141,8 @@ async def open_services(
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             states=states,
+            api_keys=ApiKeys(database),
+            trail=AuditTrail(database),
             feed=feed,
             health=ServiceHealth(database, relay),
             metrics=metrics,
@@ -149,6 +150,7 @@ async def open_services(
         async with (
             beside(_sweep(database, catalogue), name="sweep of kept answers"),
             beside(announcer.run(), name="announcements"),
+            beside(services.api_keys.keep_uses(), name="uses of API keys"),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
             _hearing(settings, database, services.acknowledgements, metrics),
         ):

@@ -11,6 +11,8 @@ from consent_service.http.exchange import Source
 from consent_service.http.keys import Keys
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
+from consent_service.usecases.api_keys import ApiKeys
+from consent_service.usecases.auditing import AuditTrail
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
@@ -71,6 +73,8 @@ class Services:
     issuer: str
     audience: str
     states: States
+    api_keys: ApiKeys
+    trail: AuditTrail
     health: Health
     metrics: Metrics
     feed: Feed | None = None

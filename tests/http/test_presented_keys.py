@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import asyncpg
+import msgspec
 import pytest
 
 from consent_service.beside import beside
@@ -18,6 +19,7 @@ from consent_service.http import api_keys
 from consent_service.http.api_keys import REMEMBERED_S, STREAM_S, PresentedKeys
 from consent_service.http.auth import Principal
 from consent_service.http.refusals import TokenRefused
+from consent_service.storage.api_keys import keep_uses
 from consent_service.storage.database import Database, open_database
 from consent_service.usecases import clock
 from consent_service.usecases.api_keys import ApiKeys
@@ -249,18 +251,24 @@ async def test_the_last_use_is_kept_to_the_minute(process: Process, database: Te
 
 
 async def test_of_several_processes_one_writes_in_a_minute(process: Process, database: TestDatabase) -> None:
-    key, text = await make(database)
-    async with a_process(database) as other:
-        await process.lets_in(text)
-        other.keys.moment = process.keys.moment + timedelta(seconds=30)
-        await other.lets_in(text)
-        async with beside(process.keys.keep_uses(), name="uses"):
-            await used_at(database, process.keys.moment)
-        async with beside(other.keys.keep_uses(), name="uses"):
-            other.keys.note_use(key)
-            later = other.keys.moment = process.keys.moment + timedelta(seconds=61)
-            other.keys.note_use(key)
-            await used_at(database, later)
+    """Each knows what it read when it looked the key up; the database knows what the others wrote since."""
+    key, _ = await make(database)
+    name, first = ApiKeyName(key.controller, key.key_id), process.keys.moment
+    async with opened(database, "consent_service") as pool:
+        for seconds, known in ((0, 0), (30, 0), (59.9, 0), (60, 60), (10, 60)):
+            async with pool.transaction(["ansettr"]) as connection:
+                await keep_uses(connection, {name: first + timedelta(seconds=seconds)})
+            assert await last_used(database) == first + timedelta(seconds=known)
+
+
+async def test_a_use_that_is_known_to_the_minute_is_not_noted(
+    process: Process, database: TestDatabase
+) -> None:
+    key, _ = await make(database)
+    for seconds, noted in ((0.0, False), (59.9, False), (60.0, True)):
+        used = process.keys.moment - timedelta(seconds=seconds)
+        process.keys.note_use(msgspec.structs.replace(key, last_used_at=used))
+        assert process.keys._noted.is_set() is noted
 
 
 async def test_a_refused_key_was_not_used(process: Process, database: TestDatabase) -> None:

@@ -46,8 +46,8 @@ class Running:
         self._database = database
         self._settings = load_settings(environment)
 
-    def token(self, controller: str = "ansettr") -> str:
-        return make_token(self._settings, controller)
+    def token(self, controller: str = "ansettr", subject: str = "development") -> str:
+        return make_token(self._settings, controller, subject=subject)
 
     def client(self, controller: str = "ansettr") -> httpx.AsyncClient:
         return self.service.client(controller)
@@ -221,9 +221,13 @@ async def test_a_page_of_an_export_that_the_trail_does_not_know_is_one_itself(ru
         next_page = write_cursor(f"{behind_all}/newsletter/{export_id}/{theirs['resume']}")
         page = (await client.get("/v1/states", params={"after": next_page, "limit": 1})).json()
         await client.get("/v1/states", params={"after": page["next"], "limit": 1})
+        client.headers["authorization"] = f"Bearer {running.token(subject='another')}"
+        await client.get("/v1/states", params={"after": page["next"], "limit": 1})
+    entered = (await running.exports())[before:]
 
     assert len(page["items"]) == 1
-    assert [one["behind"] for one in (await running.exports())[before:]] == [behind_all]
+    assert [one["actor"] for one in entered] == ["development", "another"]
+    assert [one["behind"] for one in entered] == [behind_all, page["items"][0]["subject_id"]]
 
 
 async def test_R32_snapshot_and_stream_together_hold_every_state(running: Running) -> None:

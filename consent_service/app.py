@@ -33,6 +33,8 @@ from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
 from consent_service.trust import trusts_from
 from consent_service.usecases import clock
+from consent_service.usecases.api_keys import ApiKeys
+from consent_service.usecases.auditing import AuditTrail
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.idempotency import sweep
 from consent_service.usecases.ledger import Ledger
@@ -140,6 +142,8 @@ async def open_services(
             catalogue=catalogue,
             issuers=issuers,
             states=states,
+            api_keys=ApiKeys(database),
+            trail=AuditTrail(database),
             feed=feed,
             health=ServiceHealth(database, relay),
             metrics=metrics,
@@ -147,6 +151,7 @@ async def open_services(
         async with (
             beside(_sweep(database, catalogue), name="sweep of kept answers"),
             beside(announcer.run(), name="announcements"),
+            beside(services.api_keys.keep_uses(), name="uses of API keys"),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
             _hearing(settings, database, services.acknowledgements, metrics, stop),
         ):

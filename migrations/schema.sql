@@ -34,6 +34,28 @@ CREATE TABLE public.acknowledgements (
 
 ALTER TABLE ONLY public.acknowledgements FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.api_keys (
+    controller text NOT NULL,
+    key_id text NOT NULL,
+    hash bytea NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    purposes text[],
+    recipient text,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_keys_expires_at CHECK ((expires_at > created_at)),
+    CONSTRAINT api_keys_hash CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT api_keys_key_id CHECK ((key_id ~ '^[a-z0-9]{12}$'::text)),
+    CONSTRAINT api_keys_name CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,63}$'::text)),
+    CONSTRAINT api_keys_scopes CHECK ((cardinality(scopes) > 0))
+);
+
+ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.audit (
     audit_id uuid NOT NULL,
     controller text NOT NULL,
@@ -41,7 +63,8 @@ CREATE TABLE public.audit (
     actor text NOT NULL,
     action text NOT NULL,
     subject_id uuid,
-    details jsonb DEFAULT '{}'::jsonb NOT NULL
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    reason text
 );
 
 ALTER TABLE ONLY public.audit FORCE ROW LEVEL SECURITY;
@@ -397,6 +420,9 @@ ALTER TABLE ONLY public.sweeps FORCE ROW LEVEL SECURITY;
 ALTER TABLE ONLY public.acknowledgements
     ADD CONSTRAINT acknowledgements_once UNIQUE NULLS NOT DISTINCT (controller, subject_id, sequence, recipient, outcome, due_at);
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (controller, key_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (controller, audit_id);
 
@@ -519,6 +545,9 @@ CREATE TRIGGER records_append_only BEFORE DELETE OR UPDATE ON public.records FOR
 
 CREATE TRIGGER records_no_truncate BEFORE TRUNCATE ON public.records FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_controller_fkey FOREIGN KEY (controller) REFERENCES public.controllers(controller);
+
 ALTER TABLE ONLY public.notices
     ADD CONSTRAINT notices_version_fkey FOREIGN KEY (controller, purpose, version) REFERENCES public.purpose_versions(controller, purpose, version);
 
@@ -536,6 +565,8 @@ ALTER TABLE ONLY public.sites
 
 ALTER TABLE public.acknowledgements ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.choices ENABLE ROW LEVEL SECURITY;
@@ -545,6 +576,8 @@ ALTER TABLE public.controllers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.duties ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY every_controller ON public.acknowledgements TO consent_owner, consent_relay, consent_auditor USING (true);
+
+CREATE POLICY every_controller ON public.api_keys TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.audit TO consent_owner, consent_relay, consent_auditor USING (true);
 
@@ -599,6 +632,8 @@ ALTER TABLE public.notices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_controllers ON public.acknowledgements TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY own_controllers ON public.api_keys TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.audit TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
@@ -678,9 +713,15 @@ GRANT ALL ON FUNCTION public.controller_names() TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.acknowledgements TO consent_service;
 GRANT SELECT ON TABLE public.acknowledgements TO consent_auditor;
 
+GRANT SELECT ON TABLE public.api_keys TO consent_service;
+GRANT SELECT ON TABLE public.api_keys TO consent_auditor;
+
+GRANT UPDATE(last_used_at) ON TABLE public.api_keys TO consent_service;
+
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_sweeper;
 GRANT SELECT ON TABLE public.audit TO consent_auditor;
+GRANT INSERT ON TABLE public.audit TO consent_relay;
 
 GRANT SELECT,INSERT ON TABLE public.choices TO consent_service;
 GRANT SELECT ON TABLE public.choices TO consent_auditor;

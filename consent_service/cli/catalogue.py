@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from consent_service.cli.arguments import actor_of, add_why
 from consent_service.domain.errors import SeveralRefusals
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
@@ -18,7 +19,7 @@ from consent_service.usecases.catalogue_file import CatalogueFaults, CatalogueFi
 from consent_service.usecases.catalogue_plan import Action, Kind, PlannedChange, describe
 from consent_service.usecases.strict_reading import tell
 
-#: Whom the audit trail names for what an operator loads.
+#: Whom the audit trail names for the sample that comes with the service.
 ACTOR = "catalogue load"
 
 
@@ -45,6 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="leave controllers that are there already as they are, whatever the files say",
     )
+    add_why(load)
     load.set_defaults(handler=run, needs_settings=True)
     for command in (check, load):
         command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="catalogue files (YAML)")
@@ -64,8 +66,7 @@ def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
         for file in catalogues:
             print(f"{file.name}: in order: {_contents(file)}.")
         return 0
-    missing_only: bool = arguments.missing_only
-    return asyncio.run(_load(settings, catalogues, dry_run=arguments.dry_run, missing_only=missing_only))
+    return asyncio.run(_load(arguments, settings, catalogues))
 
 
 def sample_paths() -> list[Path]:
@@ -92,7 +93,7 @@ def read_files(paths: Sequence[Path]) -> list[CatalogueFile] | None:
 
 
 async def _load(
-    settings: Settings, catalogues: Sequence[CatalogueFile], *, dry_run: bool, missing_only: bool
+    arguments: argparse.Namespace, settings: Settings, catalogues: Sequence[CatalogueFile]
 ) -> int:
     async with open_database(
         settings.database_url,
@@ -102,16 +103,27 @@ async def _load(
         name="consent-catalogue",
     ) as database:
         catalogue = Catalogue(database)
-        if missing_only:
+        if arguments.missing_only:
             known = [file for file in catalogues if await catalogue.knows(file.entries.controller.slug)]
             for file in known:
                 print(f"{file.name}: {file.entries.controller.slug} is there already and stays as it is.")
             catalogues = [file for file in catalogues if file not in known]
-        return await load_files(catalogue, catalogues, dry_run=dry_run)
+        return await _load_files(
+            catalogue,
+            catalogues,
+            actor=actor_of(arguments),
+            reason=arguments.reason,
+            dry_run=arguments.dry_run,
+        )
 
 
-async def load_files(
-    catalogue: Catalogue, catalogues: Sequence[CatalogueFile], *, dry_run: bool = False
+async def _load_files(
+    catalogue: Catalogue,
+    catalogues: Sequence[CatalogueFile],
+    *,
+    actor: str,
+    reason: str | None,
+    dry_run: bool,
 ) -> int:
     """Show, then load, one file after the other; stop at the first that is refused. Exit code as `run`'s."""
     total: Counter[str] = Counter()
@@ -123,7 +135,7 @@ async def load_files(
         refusals = [refusal for change in changes for refusal in change.refusals]
         if not refusals and not dry_run:
             try:
-                changes = await catalogue.load(file.entries, ACTOR)
+                changes = await catalogue.load(file.entries, actor, reason)
             except SeveralRefusals as refused:
                 refusals = refused.refusals
         if refusals:

@@ -7,12 +7,11 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
 
+from consent_service.cli.arguments import actor_of, add_why, moment, subject_id
 from consent_service.cli.progress import Walked
 from consent_service.events.checking.reading import StreamAway
 from consent_service.events.checking.report import FAULTS_KEPT, Fault, Report
@@ -21,6 +20,7 @@ from consent_service.events.checking.verify import Step, verify_stream
 from consent_service.events.publishing.kafka import Publisher, PublishingFailed
 from consent_service.settings import Settings, SettingsError
 from consent_service.storage.database import open_database
+from consent_service.usecases.submissions import Caller
 
 #: A page is read by a few statements that may have to come from the disk.
 _STATEMENT_TIMEOUT_S = 120.0
@@ -54,30 +54,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     again.add_argument("--controller", metavar="SLUG", required=True)
     which = again.add_mutually_exclusive_group()
     which.add_argument(
-        "--since", metavar="TIME", type=_time, help="recorded from then on, e.g. 2026-03-01T00:00Z"
+        "--since", metavar="TIME", type=moment, help="recorded from then on, e.g. 2026-03-01T00:00Z"
     )
-    which.add_argument("--subject", metavar="ID", type=_uuid, help="only this subject's records")
+    which.add_argument("--subject", metavar="ID", type=subject_id, help="only this subject's records")
     again.add_argument("--into", metavar="TOPIC", required=True)
     again.add_argument(
         "--into-live", action="store_true", help="allow the controller's live changes topic as TOPIC"
     )
     again.add_argument("--dry-run", action="store_true", help="only count what would be published")
+    add_why(again)
     again.set_defaults(handler=run_republish, needs_settings=True)
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-03-01T00:00Z") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no subject id") from None
 
 
 def needed(command: str, settings: Settings, *names: str) -> list[str]:
@@ -112,7 +98,8 @@ def run_republish(arguments: argparse.Namespace, settings: Settings | None) -> i
         subject_id=arguments.subject,
         into_live=arguments.into_live,
     )
-    done = ran(_republish(settings, url, bootstrap, wanted, dry_run=arguments.dry_run))
+    caller = Caller(arguments.controller, actor_of(arguments), reason=arguments.reason)
+    done = ran(_republish(settings, url, bootstrap, wanted, caller, dry_run=arguments.dry_run))
     if done is None:
         return 1
     verb = "Would publish" if arguments.dry_run else "Published"
@@ -154,7 +141,7 @@ async def _verify(settings: Settings, url: str, bootstrap: str, controller: str 
 
 
 async def _republish(
-    settings: Settings, url: str, bootstrap: str, wanted: Wanted, *, dry_run: bool
+    settings: Settings, url: str, bootstrap: str, wanted: Wanted, caller: Caller, *, dry_run: bool
 ) -> Republished:
     walked = Walked(sys.stderr)
 
@@ -170,7 +157,7 @@ async def _republish(
         name="consent-events-republish",
     ) as database:
         try:
-            return await republish(database, publisher, wanted, dry_run=dry_run, progress=tell)
+            return await republish(database, publisher, wanted, caller, dry_run=dry_run, progress=tell)
         finally:
             walked.end()
             await publisher.close()

@@ -7,9 +7,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from consent_service.cli.arguments import actor_of, add_why
 from consent_service.cli.events import count, needed, ran
 from consent_service.cli.progress import Walked
-from consent_service.events.checking.new_epoch import Survey, begin, survey
+from consent_service.events.checking.new_epoch import Survey, Why, begin, survey
 from consent_service.events.checking.reading import TopicReader, open_reader
 from consent_service.events.publishing.kafka import Publisher
 from consent_service.settings import Settings
@@ -29,9 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "ledger epoch, under which relays fill the topics again. See docs/OPERATIONS.md, Restoring from a backup. Exit "
         "code 0: begun; 1: not begun.",
     )
-    parser.add_argument(
-        "--reason", metavar="TEXT", required=True, help="kept with the epoch; no personal data"
-    )
+    add_why(parser, needed=True)
     parser.add_argument(
         "--list", action="store_true", help="print the records that the ledger lost: ids, commands, purposes"
     )
@@ -44,9 +43,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
     assert settings is not None
     [url] = needed("ledger new-epoch", settings, "owner_database_url")
-    if not arguments.reason.strip():
-        print("consent-service: --reason: say why; it is kept with the epoch.", file=sys.stderr)
-        return 1
     begun = ran(_run(arguments, settings, url))
     return 0 if begun else 1
 
@@ -79,8 +75,9 @@ async def _run(arguments: argparse.Namespace, settings: Settings, url: str) -> b
             return False
         publisher = _publisher(settings)
         try:
+            why = Why(actor_of(arguments), arguments.reason)
             async with database.session() as connection:
-                taken_back = await begin(connection, publisher, found, arguments.reason, clock.now())
+                taken_back = await begin(connection, publisher, found, why, clock.now())
         finally:
             if publisher is not None:
                 await publisher.close()

@@ -15,8 +15,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from consent_service.cli.arguments import duration, scopes, slug_of
 from consent_service.domain.durations import Duration, add_duration, parse_duration
-from consent_service.domain.values import is_slug
 from consent_service.http.scopes import SCOPES
 from consent_service.settings import Settings, SettingsError
 from consent_service.usecases.clock import now
@@ -31,15 +31,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="print a development token",
         description="Print a token signed by the local development key. Refused outside development mode.",
     )
-    parser.add_argument("--controller", type=_controller, default="ansettr", help="default: ansettr")
     parser.add_argument(
-        "--scope", type=_scope, action="extend", default=[], help="may be repeated; default: every scope"
+        "--controller", type=slug_of("a controller"), default="ansettr", help="default: ansettr"
     )
     parser.add_argument(
-        "--recipient", type=_recipient, help="the recipient that acknowledges with it; default: none"
+        "--scope", type=scopes, action="extend", default=[], help="may be repeated; default: every scope"
     )
     parser.add_argument(
-        "--ttl", type=_duration, default=TTL, help=f"ISO 8601 duration like PT1H; default: {TTL}"
+        "--recipient",
+        type=slug_of("a recipient"),
+        help="the recipient that acknowledges with it; default: none",
+    )
+    parser.add_argument(
+        "--ttl", type=duration, default=TTL, help=f"ISO 8601 duration like PT1H; default: {TTL}"
     )
     parser.set_defaults(handler=run, needs_settings=True)
 
@@ -47,12 +51,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
     """Print the token on a line of its own."""
     assert settings is not None
-    scopes = arguments.scope or tuple(SCOPES)
     print(
         make_token(
             settings,
             arguments.controller,
-            scopes=scopes,
+            scopes=arguments.scope or tuple(SCOPES),
             ttl=arguments.ttl,
             recipient=arguments.recipient,
         )
@@ -136,32 +139,3 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
 
 def _base64url(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def _controller(text: str) -> str:
-    if not is_slug(text):
-        raise argparse.ArgumentTypeError("a controller is named by lower-case letters, digits and hyphens")
-    return text
-
-
-def _recipient(text: str) -> str:
-    if not is_slug(text):
-        raise argparse.ArgumentTypeError("a recipient is named by lower-case letters, digits and hyphens")
-    return text
-
-
-def _scope(text: str) -> list[str]:
-    scopes = text.split()
-    unknown = [scope for scope in scopes if scope not in SCOPES]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"there is no scope {unknown[0]!r}; there are: {', '.join(sorted(SCOPES))}"
-        )
-    return scopes
-
-
-def _duration(text: str) -> Duration:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

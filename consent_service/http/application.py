@@ -8,6 +8,7 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from consent_service.domain.errors import ConsentError
+from consent_service.http.api_keys import PresentedKeys
 from consent_service.http.auth import Tokens
 from consent_service.http.documentation import documentation_routes
 from consent_service.http.endpoint import Endpoint, Nowhere, internal, log_fault, problem_reply
@@ -26,6 +27,7 @@ def build_app(services: Services, *, public_url: str) -> Envelope:
         services.issuers,
         check_controller=services.catalogue.purposes,
         now=services.now,
+        api_key=PresentedKeys(services.api_keys, now=services.now).principal,
     )
     endpoints = {path: Endpoint(operations, services, tokens) for path, operations in by_path().items()}
     pages = Litestar(

@@ -1,4 +1,7 @@
-"""Bearer tokens: who speaks, for which controller, and what it may do (API face 1, CORE 16)."""
+"""Bearer tokens: who speaks, for which controller, and what it may do (API face 1, CORE 16).
+
+API keys are presented in the same way, and known by what they begin with; http/api_keys.py looks them up.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from consent_service.domain.api_keys import PREFIX
 from consent_service.domain.errors import UnknownController
 from consent_service.domain.values import is_slug
 from consent_service.http.issuers import Issuer
@@ -27,6 +31,7 @@ REMEMBERED_MAX = 4096
 _REQUIRED = ["iss", "aud", "exp", "sub", "controller", "scope"]
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+) *")
+_API_KEY = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(%b[A-Za-z0-9._~+/=-]*) *" % PREFIX.encode())
 #: The end of the year 9999, in Unix seconds.
 _LATEST = 253_402_300_799
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
@@ -75,11 +80,16 @@ class Tokens:
         *,
         check_controller: Callable[[str], Awaitable[object]],
         now: Callable[[], datetime],
+        api_key: Callable[[bytes], Awaitable[Principal]] | None = None,
     ) -> None:
-        """`check_controller` raises UnknownController where there is none of that name."""
+        """`check_controller` raises UnknownController where there is none of that name.
+
+        `api_key` tells who a text that begins as API keys do speaks for; without it such a text is no token.
+        """
         self._issuers = {issuer.trust.issuer: issuer for issuer in issuers}
         self._check_controller = check_controller
         self._now = now
+        self._api_key = api_key
         self._remembered: dict[bytes, _Remembered] = {}
 
     async def principal(self, authorization: bytes | None) -> Principal:
@@ -95,6 +105,8 @@ class Tokens:
         ):
             known.keys.check_fresh()
             return known.principal
+        if self._api_key is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
+            return await self._api_key(presented[1])
         match = _BEARER.fullmatch(authorization)
         if match is None:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.errors import (
     ConsentError,
     InvalidRequest,
@@ -34,6 +35,13 @@ async def read_changes(call: Call, services: Services) -> Streamed:
         source = await feed.open(call.caller, after)
     except (InvalidRequest, NoLongerKept) as refusal:
         raise _naming(refusal, parameter) from None
+    purposes = None if call.caller.purposes is None else sorted(call.caller.purposes)
+    followed = AuditAction.CHANGES_FOLLOWED
+    try:
+        await services.trail.enter(call.caller, followed, resumed=after is not None, purposes=purposes)
+    except BaseException:
+        await source.close()
+        raise
     seconds = call.principal.expires_at + LEEWAY_S - services.now().timestamp()
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
@@ -66,7 +74,8 @@ OPERATIONS = (
             "Each event has the name `change`, an `id` and a change in JSON as `data`. `Last-Event-ID` or `after` "
             "goes on behind that event; without either it begins now. Comments that carry the newest `id` come while "
             "it is quiet. The stream ends with its token: come back with a new one and the last id. An event can come "
-            "again; `sequence` tells. Readers that do not take what they are sent are cut off."
+            "again; `sequence` tells. Readers that do not take what they are sent are cut off. Every "
+            "stream that is opened is audited."
         ),
         scope="changes:read",
         handler=read_changes,

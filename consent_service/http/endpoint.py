@@ -28,6 +28,8 @@ from consent_service.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from consent_service.http.operation import Operation
 from consent_service.http.problems import problem_body, problem_headers, status_of
 from consent_service.http.queries import read_query
+from consent_service.http.reasons import HEADER as REASON
+from consent_service.http.reasons import read_reason
 from consent_service.http.refusals import OtherMethods, TokenRefused
 from consent_service.http.services import Services
 from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, read_traceparent
@@ -35,7 +37,9 @@ from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, read_
 _log = logging.getLogger("consent_service.http")
 
 #: Headers that decide something: two of them would let two readers see two requests.
-_ONCE = frozenset({b"content-type", b"content-length", b"if-match", b"last-event-id", IDEMPOTENCY_KEY})
+_ONCE = frozenset(
+    {b"content-type", b"content-length", b"if-match", b"last-event-id", IDEMPOTENCY_KEY, REASON}
+)
 _LENGTH_DIGITS_MAX = 18
 _STOPPED = (
     "The service stopped before this was done; whether it was is not known. Ask, or send the same again."
@@ -144,6 +148,7 @@ class Endpoint(Answering):
             principal=principal,
             body=body,
             traceparent=read_traceparent(headers.get(b"traceparent")),
+            reason=None if principal is None else read_reason(headers.get(REASON)),
         )
         return await operation.handler(call, self._services)
 

@@ -77,7 +77,7 @@ class Call:
     """One request. `parameters` are the path's, `query` the known parameters of the query string."""
 
     __slots__ = (
-        *("_body", "_ids", "_path", "_principal", "_raw_query"),
+        *("_body", "_ids", "_path", "_principal", "_raw_query", "_reason"),
         *("headers", "method", "parameters", "query", "traceparent"),
     )
 
@@ -94,6 +94,7 @@ class Call:
         principal: Principal | None,
         body: bytes,
         traceparent: str | None,
+        reason: str | None = None,
     ) -> None:
         self.method = method
         self.parameters = parameters
@@ -105,6 +106,7 @@ class Call:
         self._ids = ids
         self._principal = principal
         self._body = body
+        self._reason = reason
 
     @property
     def principal(self) -> Principal:
@@ -113,7 +115,9 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        return self.principal.caller
+        """Who speaks, and why, where the call says so."""
+        caller = self.principal.caller
+        return caller if self._reason is None else msgspec.structs.replace(caller, reason=self._reason)
 
     @property
     def controller(self) -> str:

@@ -15,7 +15,7 @@ from consent_service.domain import errors
 from consent_service.domain.errors import ConsentError
 from consent_service.domain.values import SLUG
 from consent_service.http.examples import PURPOSE, RECIPIENT
-from consent_service.http.operation import Answer, Operation, Parameter
+from consent_service.http.operation import REASON, Answer, Operation, Parameter
 from consent_service.http.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, Problem, problem_type
 from consent_service.http.scopes import SCOPES
 
@@ -98,7 +98,8 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "Claims: iss, aud, exp, sub, controller, scope. Scopes:\n\n"
+                    "description": "A token of an issuer that the service knows (claims: iss, aud, exp, sub, "
+                    "controller, scope), or an API key. Scopes:\n\n"
                     + "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in SCOPES.items()),
                 }
             },
@@ -185,6 +186,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return [
         *(described(parameter, "query") for parameter in operation.query),
         *(described(parameter, "header") for parameter in operation.headers),
+        *([described(REASON, "header")] if operation.scope is not None else []),
     ]
 
 

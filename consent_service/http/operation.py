@@ -70,6 +70,12 @@ IDEMPOTENCY_KEY = Parameter(
     "1 to 255 visible ASCII characters. The same key with the same request gets the first answer again.",
     {"type": "string", "pattern": '^([!-~]{1,255}|"[!-~]{1,255}")$'},
 )
+REASON = Parameter(
+    "Consent-Reason",
+    "Why you ask, for the audit trail: up to 200 visible characters. No place for personal data: the trail is never "
+    "changed. Where a call leaves nothing in the trail, its reason is not kept.",
+    {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+)
 LIMIT = Parameter(
     "limit",
     "How many items a page has.",

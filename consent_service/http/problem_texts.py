@@ -16,9 +16,10 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
     errors.Unauthenticated: (
         (
             "There is no token, or it is not valid here: expired or issued too long ago, for another audience, from "
-            "another issuer, or signed with a key that the issuer does not publish."
+            "another issuer, or signed with a key that the issuer does not publish. Or it is an API key that is "
+            "cut off, unknown, revoked or expired."
         ),
-        "Send `Authorization: Bearer <token>` with a fresh token.",
+        "Send `Authorization: Bearer <token>` with a fresh token, or with an API key that is in force.",
     ),
     errors.InsufficientScope: (
         "The token is valid, but its `scope` does not hold what this call needs.",

@@ -32,7 +32,7 @@ async def read_history(call: Call, services: Services) -> Reply:
     if purpose is not None and not is_slug(purpose):
         raise InvalidRequest("This is no purpose's name.", parameter="purpose")
     page = await services.records.history(
-        call.controller,
+        call.caller,
         subject_id,
         purpose=purpose,
         as_of=read_moment(call.query),
@@ -45,7 +45,7 @@ async def read_history(call: Call, services: Services) -> Reply:
 
 async def read_record(call: Call, services: Services) -> Reply:
     """GET /v1/records/{record_id}."""
-    view = await services.records.one(call.controller, call.path_id("record_id"))
+    view = await services.records.one(call.caller, call.path_id("record_id"))
     body = view_body(view)
     fields = {name: getattr(body, name) for name in RecordBody.__struct_fields__}
     evidence = msgspec.Raw(b"null" if view.evidence is None else view.evidence)
@@ -67,7 +67,7 @@ OPERATIONS = (
         path="/v1/subjects/{subject_id}/records",
         name="readHistory",
         tag="Records",
-        summary="A person's history, oldest first",
+        summary="A person's history, oldest first; every reading is audited",
         scope="consents:read",
         handler=read_history,
         query=(
@@ -88,7 +88,7 @@ OPERATIONS = (
         path="/v1/records/{record_id}",
         name="readRecord",
         tag="Records",
-        summary="One record with its evidence",
+        summary="One record with its evidence; every reading is audited",
         scope="consents:read",
         handler=read_record,
         answers=(Answer(200, "The record.", RecordWithEvidence, RECORD_WITH_EVIDENCE),),

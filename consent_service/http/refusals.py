@@ -61,7 +61,7 @@ class RecipientMissing(InsufficientScope):
     def __init__(self, recipient: str) -> None:
         super().__init__(
             f"The token does not speak for {recipient}: ask the issuer for one whose claim `recipient` is {recipient} "
-            f"(in development: consent-service token --recipient {recipient})."
+            f"(in development: consent-service token --recipient {recipient}), or make an API key with --recipient."
         )
         self.headers = {"www-authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}
 

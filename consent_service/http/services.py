@@ -11,6 +11,8 @@ from consent_service.http.exchange import Source
 from consent_service.http.issuers import Issuer
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
+from consent_service.usecases.api_keys import ApiKeys
+from consent_service.usecases.auditing import AuditTrail
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
@@ -69,6 +71,8 @@ class Services:
     catalogue: Catalogue
     issuers: tuple[Issuer, ...]
     states: States
+    api_keys: ApiKeys
+    trail: AuditTrail
     health: Health
     metrics: Metrics
     feed: Feed | None = None

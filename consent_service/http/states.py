@@ -35,25 +35,25 @@ async def read_states(call: Call, services: Services) -> Reply:
     behind them, so it comes on the stream.
     """
     feed, limit = feed_of(services), read_limit(call.query)
-    after, resume = _read_cursor(call) or (BEGINNING, await feed.newest(call.controller))
-    page = await services.states.page(call.caller, limit=limit, after=after)
+    after, export_id, resume = _read_cursor(call) or (BEGINNING, None, await feed.newest(call.controller))
+    page = await services.states.page(call.caller, limit=limit, after=after, export_id=export_id)
     cursor = None
     if page.next is not None:
         subject_id, purpose = page.next
-        cursor = write_cursor(f"{subject_id}/{purpose}/{resume}")
+        cursor = write_cursor(f"{subject_id}/{purpose}/{page.export_id}/{resume}")
     return json_reply(200, StatesAnswer(page.items, cursor, resume))
 
 
-def _read_cursor(call: Call) -> tuple[tuple[UUID, str], str] | None:
+def _read_cursor(call: Call) -> tuple[tuple[UUID, str], UUID, str] | None:
+    """The pair to go on behind, the export, and where the stream goes on; None at the beginning."""
     cursor = read_cursor(call.query, _CURSOR_LENGTH_MAX)
     if cursor is None:
         return None
-    subject, _, rest = cursor.partition("/")
-    purpose, _, resume = rest.partition("/")
     with suppress(ValueError):
-        subject_id = UUID(subject)
-        if str(subject_id) == subject and is_slug(purpose) and resume:
-            return (subject_id, purpose), resume
+        subject, purpose, export, resume = cursor.split("/")
+        subject_id, export_id = UUID(subject), UUID(export)
+        if f"{subject_id}/{export_id}" == f"{subject}/{export}" and is_slug(purpose) and resume:
+            return (subject_id, purpose), export_id, resume
     raise refuse_cursor()
 
 
@@ -66,7 +66,8 @@ OPERATIONS = (
         summary="A snapshot of all states, page by page",
         description=(
             "Read all pages, then follow `/v1/changes` from `resume`. What changes meanwhile comes there, perhaps "
-            "again: an event whose (`ledger_epoch`, `sequence`) is not above the state's is known already."
+            "again: an event whose (`ledger_epoch`, `sequence`) is not above the state's is known already. An "
+            "export, all its pages together, is audited once."
         ),
         scope="changes:read",
         handler=read_states,

@@ -103,7 +103,7 @@ async def look_up(call: Call, services: Services) -> Reply:
 async def read_subject(call: Call, services: Services) -> Reply:
     """GET /v1/subjects/{subject_id}."""
     subject_id = call.path_id("subject_id")
-    consents = await services.subjects.consents(call.controller, subject_id, read_moment(call.query))
+    consents = await services.subjects.consents(call.caller, subject_id, read_moment(call.query))
     return json_reply(200, SubjectState(subject_id, consents))
 
 
@@ -191,6 +191,7 @@ OPERATIONS = (
         name="readSubject",
         tag="Subjects",
         summary="What stands for a person, purpose by purpose",
+        description="With `as_of`, what was known then; reading that is audited.",
         scope="consents:read",
         handler=read_subject,
         query=(AS_OF,),

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from consent_service.domain.partitions import SHARD_GROUPS
+from consent_service.storage.audit import AuditEntry, insert_entries
 from consent_service.storage.database import Connection
 
 _EPOCH = "select max(epoch) from ledger_epoch"
@@ -103,9 +104,18 @@ on conflict (topic, shard_group) do nothing
 
 
 async def begin_epoch(
-    connection: Connection, epoch: int, reason: str, *, before: int, topics: Collection[str]
+    connection: Connection,
+    epoch: int,
+    reason: str,
+    *,
+    before: int,
+    topics: Collection[str],
+    told: Sequence[AuditEntry] = (),
 ) -> bool:
     """From now on this epoch is in force, and relays fill the topics again. False where it was begun already."""
     async with connection.transaction():
         await connection.execute(_OWE, list(topics), UUID(int=0), before, SHARD_GROUPS)
-        return await connection.fetchval(_BEGIN, epoch, reason) is not None
+        begun = await connection.fetchval(_BEGIN, epoch, reason) is not None
+        if begun:
+            await insert_entries(connection, told)
+        return begun

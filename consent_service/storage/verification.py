@@ -15,12 +15,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.records import SubjectFlags
 from consent_service.storage.database import Connection
-
-#: The audit's actions that excuse missing details: of the one record whose `record_id` they name, or of a person.
-DETAILS_REMOVED = "details.removed"
-PERSON_ERASED = "person.erased"
 
 #: Before every person; it is nobody's id.
 START = UUID(int=0)
@@ -267,7 +264,10 @@ _REMOVALS = """
 
 
 class Removals(msgspec.Struct):
-    """What the audit says was rightly removed of one person: all details, or those of these records (text ids)."""
+    """What the audit says was rightly removed of one person: all details, or those of these records (text ids).
+
+    All by AuditAction.PERSON_ERASED, one record's by DETAILS_REMOVED with its `record_id`.
+    """
 
     everything: bool = False
     record_ids: set[str] = set()
@@ -278,10 +278,10 @@ async def read_removals(
 ) -> dict[UUID, Removals]:
     """The removals that the audit tells of, for each person in the range that has such."""
     removals: dict[UUID, Removals] = {}
-    actions = [DETAILS_REMOVED, PERSON_ERASED]
+    actions = [AuditAction.DETAILS_REMOVED, AuditAction.PERSON_ERASED]
     for subject_id, action, record_id in await connection.fetch(_REMOVALS, controller, after, last, actions):
         told = removals.setdefault(subject_id, Removals())
-        if action == PERSON_ERASED:
+        if action == AuditAction.PERSON_ERASED:
             told.everything = True
         elif record_id is not None:
             told.record_ids.add(record_id)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.changes import IdentifierChanged
 from consent_service.domain.errors import (
     ConflictingIdentifiers,
@@ -29,10 +30,11 @@ from consent_service.storage.ledger import Append, StatePut
 from consent_service.storage.notices import NewNotice
 from consent_service.storage.propagation import NewDuty
 from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
+from consent_service.usecases.auditing import entry
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
 from consent_service.usecases.people import Draft, Person
-from consent_service.usecases.submissions import Answer, Linked, SubjectReference, Submission
+from consent_service.usecases.submissions import Answer, Caller, Linked, SubjectReference, Submission
 
 Outcome = Answer | ConsentError
 
@@ -245,7 +247,7 @@ class Batch:
                 link = Link(person.subject_id, linked.identifier_id)
                 self._hashes |= {one: link for _, one in linked.hashes}
                 self.new_identifiers.append(linked)
-                self.audit.append(link_entry(linked, submission.caller.subject))
+                self.audit.append(link_entry(linked, submission.caller))
                 self.notices.append(link_notice(linked, person.shard))
         return len(self.new_identifiers) > linked_before
 
@@ -290,16 +292,15 @@ def new_identifier(
     )
 
 
-def link_entry(linked: NewIdentifier, actor: str) -> AuditEntry:
+def link_entry(linked: NewIdentifier, caller: Caller) -> AuditEntry:
     """Linking is told in the audit trail, not in the ledger (CORE 13)."""
-    return AuditEntry(
-        audit_id=new_id(linked.linked_at),
-        controller=linked.controller,
-        at=linked.linked_at,
-        actor=actor,
-        action="identifier.linked",
-        subject_id=linked.subject_id,
-        details={"identifier_id": str(linked.identifier_id), "type": linked.type},
+    return entry(
+        caller,
+        AuditAction.IDENTIFIER_LINKED,
+        linked.linked_at,
+        linked.subject_id,
+        identifier_id=linked.identifier_id,
+        type=linked.type,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.catalogue import CatalogueEntries, PurposeInput, next_version
 from consent_service.domain.catalogue_checks import check_content, check_form, raise_faults
 from consent_service.domain.errors import (
@@ -22,7 +23,7 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.purposes import Purpose, PurposeVersion
 from consent_service.domain.values import is_slug
-from consent_service.storage.audit import AuditEntry, insert_entries
+from consent_service.storage.audit import insert_entries
 from consent_service.storage.catalogue import (
     StoredPurposes,
     add_controller,
@@ -41,6 +42,7 @@ from consent_service.storage.catalogue import (
 )
 from consent_service.storage.database import RETRYABLE, Connection, Database
 from consent_service.usecases import clock
+from consent_service.usecases.auditing import entry
 from consent_service.usecases.catalogue_items import PurposeItem, PurposePage, draft_item, version_item
 from consent_service.usecases.catalogue_plan import (
     Action,
@@ -50,6 +52,8 @@ from consent_service.usecases.catalogue_plan import (
     plan_changes,
 )
 from consent_service.usecases.submissions import Caller
+
+_LOADED = {Kind.CONTROLLER: AuditAction.CONTROLLER_LOADED, Kind.SITE: AuditAction.SITE_LOADED}
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -166,7 +170,7 @@ class Catalogue:
             stored = await read_draft(connection, caller.controller, purpose)
             now = self._now()
             await put_draft(connection, caller.controller, purpose, asked, now)
-            await self._audit(connection, caller, now, "purpose.drafted", [{"purpose": purpose}])
+            await self._audit(connection, caller, now, AuditAction.PURPOSE_DRAFTED, [{"purpose": purpose}])
         return Published(draft_item(purpose, asked), created=stored is None)
 
     async def publish(
@@ -206,13 +210,15 @@ class Catalogue:
             stored = await _stored(connection, entries.controller.slug)
         return plan_changes(stored, entries, self._now())
 
-    async def load(self, entries: CatalogueEntries, actor: str) -> list[PlannedChange]:
+    async def load(
+        self, entries: CatalogueEntries, actor: str, reason: str | None = None
+    ) -> list[PlannedChange]:
         """Bring what a file names into the catalogue, all of it or nothing, and tell what changed (R4).
 
         What the file does not name stays as it is, drafts too. `entries` have been checked by the reader.
         Raises SeveralRefusals where anything is refused; the pointers start at the file's root.
         """
-        caller = Caller(controller=entries.controller.slug, subject=actor)
+        caller = Caller(controller=entries.controller.slug, subject=actor, reason=reason)
         async with self._changing(caller.controller) as connection:
             is_new = await add_controller(connection, entries.controller)
             await lock_controller(connection, caller.controller)
@@ -249,13 +255,13 @@ class Catalogue:
                     taken.pointer = f"/sites/{place}{taken.pointer}"
                     raise SeveralRefusals([taken]) from taken
         versions = [(change.name, change.version) for change in changed if change.version is not None]
-        for kind in (Kind.CONTROLLER, Kind.SITE):
+        for kind, action in _LOADED.items():
             told = [
                 {kind.value: change.name, "action": change.action, "fields": change.fields}
                 for change in changed
                 if change.kind is kind
             ]
-            await self._audit(connection, caller, self._now(), f"{kind.value}.loaded", told)
+            await self._audit(connection, caller, self._now(), action, told)
         await self._append(connection, caller, versions)
         await raise_revision(connection, caller.controller)
 
@@ -278,22 +284,20 @@ class Catalogue:
             }
             for slug, version in versions
         ]
-        await self._audit(connection, caller, versions[0][1].published_at, "purpose.published", told)
+        await self._audit(
+            connection, caller, versions[0][1].published_at, AuditAction.PURPOSE_PUBLISHED, told
+        )
 
     async def _audit(
         self,
         connection: Connection,
         caller: Caller,
         at: datetime,
-        action: str,
+        action: AuditAction,
         told: Sequence[dict[str, Any]],
     ) -> None:
-        entries = [
-            AuditEntry(clock.new_id(at), caller.controller, at, caller.subject, action, details=details)
-            for details in told
-        ]
-        if entries:
-            await insert_entries(connection, entries)
+        if told:
+            await insert_entries(connection, [entry(caller, action, at, **details) for details in told])
 
     async def _locked(self, connection: Connection, controller: str, purpose: str) -> Purpose | None:
         """The purpose as it stands once nobody else can change it."""

@@ -1,8 +1,9 @@
-"""The only place where time and new identifiers come from."""
+"""The only place where time, new identifiers and new secrets come from."""
 
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -24,3 +25,8 @@ def new_id(at: datetime) -> UUID:
     milliseconds, rest = divmod((at - _EPOCH) // _MICROSECOND, 1000)
     random = int.from_bytes(os.urandom(8)) >> 2
     return UUID(int=milliseconds << 80 | rest * 4096 // 1000 << 64 | _VERSION_AND_VARIANT | random)
+
+
+def new_text(alphabet: str, characters: int) -> str:
+    """So many characters of the alphabet, each by the system's own source of chance: nobody guesses them."""
+    return "".join(secrets.choice(alphabet) for _ in range(characters))

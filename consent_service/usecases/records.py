@@ -1,4 +1,4 @@
-"""Reading the ledger: a person's history, and one record with its evidence (API, CORE 9, 14)."""
+"""Reading the ledger: a person's history, and one record with its evidence (API, CORE 9, 14). Both are audited."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.errors import Erased, InvalidValue, NotFound
 from consent_service.domain.records import Permission, Record
 from consent_service.domain.values import Reason
+from consent_service.storage.audit import insert_entries
 from consent_service.storage.database import Database
 from consent_service.storage.keyring import Keyring, open_details
 from consent_service.storage.records import StoredRecord, read_history, read_records
 from consent_service.storage.subjects import read_subject
 from consent_service.usecases import clock
+from consent_service.usecases.auditing import entry
 from consent_service.usecases.batches import key_place
 from consent_service.usecases.people import Details
+from consent_service.usecases.submissions import Caller
 
 
 class RecordView(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ class Records:
 
     async def history(
         self,
-        controller: str,
+        caller: Caller,
         subject_id: UUID,
         *,
         purpose: str | None = None,
@@ -54,10 +58,14 @@ class Records:
         limit: int = 100,
         after: int = 0,
     ) -> HistoryPage:
-        """The person's records, oldest first. Raises NotFound, InvalidValue for a future `as_of`, Erased."""
+        """The person's records, oldest first. Raises NotFound, InvalidValue for a future `as_of`, Erased.
+
+        Each page is entered in the audit trail.
+        """
+        controller = caller.controller
         if as_of is not None and as_of > self._now():
             raise InvalidValue("`as_of` lies in the future.", parameter="as_of")
-        async with self._database.transaction([controller], read_only=True) as connection:
+        async with self._database.transaction([controller]) as connection:
             subject = await read_subject(connection, controller, subject_id)
             if subject is None:
                 raise NotFound("The controller has no such subject.")
@@ -72,19 +80,31 @@ class Records:
                 known_at=as_of,
                 limit=limit + 1,
             )
-        more = len(stored) > limit
+            more = len(stored) > limit
+            told = entry(
+                *(caller, AuditAction.HISTORY_READ, self._now(), subject_id),
+                count=min(len(stored), limit),
+                after=after or None,
+                purpose=purpose,
+                as_of=as_of,
+            )
+            await insert_entries(connection, [told])
         items = [self._view(one) for one in stored[:limit]]
         return HistoryPage(items=items, next=items[-1].record.sequence if more else None)
 
-    async def one(self, controller: str, record_id: UUID) -> RecordView:
-        """Raises NotFound."""
-        found = await self.several(controller, [record_id])
-        if record_id not in found:
-            raise NotFound("The controller has no such record.")
-        return found[record_id]
+    async def one(self, caller: Caller, record_id: UUID) -> RecordView:
+        """With its evidence, and so entered in the audit trail. Raises NotFound."""
+        async with self._database.transaction([caller.controller]) as connection:
+            stored = (await read_records(connection, caller.controller, [record_id])).get(record_id)
+            if stored is None:
+                raise NotFound("The controller has no such record.")
+            subject_id = stored.record.subject_id
+            told = entry(caller, AuditAction.RECORD_READ, self._now(), subject_id, record_id=record_id)
+            await insert_entries(connection, [told])
+        return self._view(stored)
 
     async def several(self, controller: str, record_ids: Collection[UUID]) -> dict[UUID, RecordView]:
-        """Those of these records that the controller has, by id."""
+        """Those of these records that the controller has, by id: for who has just recorded them, and so not audited."""
         async with self._database.transaction([controller], read_only=True) as connection:
             stored = await read_records(connection, controller, record_ids)
         return {record_id: self._view(one) for record_id, one in stored.items()}

@@ -8,12 +8,15 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.errors import UnknownController
+from consent_service.storage.audit import insert_entries, is_entered
 from consent_service.storage.catalogue import read_topic_prefix
-from consent_service.storage.database import Database
+from consent_service.storage.database import Connection, Database
 from consent_service.storage.epochs import read_epoch
 from consent_service.storage.states import StateRow, read_state_page
 from consent_service.usecases import clock
+from consent_service.usecases.auditing import entry
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.subjects import ConsentItem, consent_item
 from consent_service.usecases.submissions import Caller
@@ -31,10 +34,11 @@ class StateItem(ConsentItem, frozen=True, kw_only=True):
 
 
 class StatePage(msgspec.Struct, frozen=True):
-    """`next` is the pair to go on behind, null at the end."""
+    """`next` is the pair to go on behind, null at the end; `export_id` names the whole export in the audit trail."""
 
     items: list[StateItem]
     next: tuple[UUID, str] | None
+    export_id: UUID
 
 
 class States:
@@ -47,10 +51,21 @@ class States:
         self._catalogue = catalogue
         self._now = now
 
-    async def page(self, caller: Caller, *, limit: int, after: tuple[UUID, str] = BEGINNING) -> StatePage:
-        """The states behind this pair that the caller may see, in the order of subject and purpose."""
+    async def page(
+        self,
+        caller: Caller,
+        *,
+        limit: int,
+        after: tuple[UUID, str] = BEGINNING,
+        export_id: UUID | None = None,
+    ) -> StatePage:
+        """The states behind this pair that the caller may see, in the order of subject and purpose.
+
+        The pages of an export are one entry in the audit trail: hand on the `export_id` of the page before.
+        """
         controller = caller.controller
-        async with self._database.transaction([controller], read_only=True) as connection:
+        async with self._database.transaction([controller]) as connection:
+            export_id = await self._exported(connection, caller, after, export_id)
             rows = await read_state_page(
                 connection, controller, after=after, purposes=caller.purposes, limit=limit + 1
             )
@@ -69,7 +84,23 @@ class States:
         return StatePage(
             items=[item(row) for row in rows[:limit]],
             next=None if last is None else (last.subject_id, last.purpose),
+            export_id=export_id,
         )
+
+    async def _exported(
+        self, connection: Connection, caller: Caller, after: tuple[UUID, str], export_id: UUID | None
+    ) -> UUID:
+        """The export that a page is part of. One that the trail does not know begins here: cursors are no secret."""
+        action = AuditAction.STATES_EXPORTED
+        if export_id is not None and await is_entered(
+            connection, caller.controller, export_id, actor=caller.subject, action=action
+        ):
+            return export_id
+        behind = None if after == BEGINNING else after[0]
+        purposes = None if caller.purposes is None else sorted(caller.purposes)
+        told = entry(caller, action, self._now(), behind=behind, purposes=purposes)
+        await insert_entries(connection, [told])
+        return told.audit_id
 
     async def topic_prefix(self, controller: str) -> str:
         """What the names of the controller's topics begin with. Raises UnknownController."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.changes import IdentifierChanged
 from consent_service.domain.consent import fold, standing
 from consent_service.domain.errors import (
@@ -21,7 +21,7 @@ from consent_service.domain.identifiers import Identifier
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Fact, Permission, Preferences, State, SubjectFlags
 from consent_service.domain.values import Status
-from consent_service.storage.audit import AuditEntry, insert_entries
+from consent_service.storage.audit import insert_entries
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.notices import NewNotice, give_notices
@@ -36,6 +36,7 @@ from consent_service.storage.subjects import (
     read_subject,
 )
 from consent_service.usecases import clock
+from consent_service.usecases.auditing import entry
 from consent_service.usecases.batches import identifier_hashes, identifier_place
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.permissions import known_at, published_at
@@ -126,8 +127,9 @@ class Subjects:
                 if caller.purposes.isdisjoint(states):
                     raise NotFound("The controller has no such subject among the token's purposes.")
             rows = await read_identifiers(connection, controller, subject_id, limit + 1, after)
-            entry = self._entry(caller, "identifiers.read", subject_id, {"count": min(len(rows), limit)})
-            await insert_entries(connection, [entry])
+            count = min(len(rows), limit)
+            told = entry(caller, AuditAction.IDENTIFIERS_READ, self._now(), subject_id, count=count)
+            await insert_entries(connection, [told])
         items = [self._open(row) for row in rows[:limit]]
         return IdentifierPage(items=items, next=items[-1].identifier_id if len(rows) > limit else None)
 
@@ -139,11 +141,13 @@ class Subjects:
             removed = await delete_identifier(connection, controller, subject_id, identifier_id)
             if removed is None:
                 raise NotFound("The person has no such identifier.")
-            details = {"identifier_id": str(identifier_id), "type": removed}
-            await insert_entries(
-                connection, [self._entry(caller, "identifier.unlinked", subject_id, details)]
-            )
             now = self._now()
+            told = entry(
+                *(caller, AuditAction.IDENTIFIER_UNLINKED, now, subject_id),
+                identifier_id=identifier_id,
+                type=removed,
+            )
+            await insert_entries(connection, [told])
             notice = IdentifierChanged(
                 notice_id=clock.new_id(now),
                 controller=controller,
@@ -157,13 +161,16 @@ class Subjects:
         self._wake()
 
     async def consents(
-        self, controller: str, subject_id: UUID, as_of: datetime | None = None
+        self, caller: Caller, subject_id: UUID, as_of: datetime | None = None
     ) -> list[ConsentItem]:
-        """What stands for each purpose with a record, now or as known at a moment. Raises NotFound, InvalidValue."""
-        now = self._now()
+        """What stands for each purpose with a record, now or as known at a moment. Raises NotFound, InvalidValue.
+
+        What was known at a moment is the person's history, and to read it is audited.
+        """
+        controller, now = caller.controller, self._now()
         if as_of is not None and as_of > now:
             raise InvalidValue("`as_of` lies in the future.", parameter="as_of")
-        async with self._database.transaction([controller], read_only=True) as connection:
+        async with self._database.transaction([controller], read_only=as_of is None) as connection:
             subject = await read_subject(connection, controller, subject_id)
             if subject is None:
                 raise NotFound("The controller has no such subject.")
@@ -175,6 +182,8 @@ class Subjects:
             else:
                 read = await read_facts(connection, controller, [subject_id], as_of)
                 facts = read.get(subject_id, {})
+                told = entry(caller, AuditAction.STATES_READ_AS_OF, now, subject_id, as_of=as_of)
+                await insert_entries(connection, [told])
             purposes = await self._catalogue.purposes_in(connection, controller)
         for purpose in sorted(facts):
             state = fold(purposes[purpose], facts[purpose])
@@ -196,9 +205,3 @@ class Subjects:
     def _open(self, row: IdentifierRow) -> LinkedIdentifier:
         value = self._keyring.open(row.key_id, row.sealed_value, identifier_place(row.identifier_id))
         return LinkedIdentifier(row.identifier_id, row.type, value.decode(), row.linked_at)
-
-    def _entry(self, caller: Caller, action: str, subject_id: UUID, details: dict[str, Any]) -> AuditEntry:
-        at = self._now()
-        return AuditEntry(
-            clock.new_id(at), caller.controller, at, caller.subject, action, subject_id, details
-        )

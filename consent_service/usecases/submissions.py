@@ -16,13 +16,15 @@ class Caller(msgspec.Struct, frozen=True):
     """Who speaks: the controller its token is bound to, and the token's subject, which becomes the record's actor.
 
     `purposes`, unless null, limits it to the identifiers of persons of these (R35), and to their changes and states.
-    `recipient`, unless null, is the one recipient whose words it brings and whose duties it sees (R34).
+    `recipient`, unless null, is the one recipient whose words it brings and whose duties it sees (R34). `reason` is
+    why, in the caller's words, for the audit trail alone.
     """
 
     controller: str
     subject: str
     purposes: frozenset[str] | None = None
     recipient: str | None = None
+    reason: str | None = None
 
 
 class SubjectReference(msgspec.Struct, frozen=True):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from consent_service.cli import catalogue as command
@@ -152,3 +154,20 @@ async def test_missing_only_leaves_what_is_there_as_it_is(
     assert (code, err) == (0, [])
     assert out[0] == "ansettr.yaml: ansettr is there already and stays as it is."
     assert len((await catalogue.purposes("ansettr"))["nyhetsbrev"].versions) == 1
+
+
+@pytest.mark.usefixtures("ansettr")
+async def test_who_loads_a_file_and_why_is_in_the_audit_trail(
+    consent_service: Say, rows: asyncpg.Connection
+) -> None:
+    await consent_service("catalogue load ansettr.yaml --reason policy-2026 --actor kari")
+    told = await rows.fetch("select actor, action, reason from audit order by action")
+    await rows.execute("update controllers set legal_name = 'another'")
+    await consent_service("catalogue load ansettr.yaml")
+    again = await rows.fetch("select actor, reason from audit order by audit_id desc limit 1")
+
+    assert [tuple(row) for row in told] == [
+        ("kari", action, "policy-2026")
+        for action in ("controller.loaded", "purpose.published", "purpose.published", "site.loaded")
+    ]
+    assert [tuple(row) for row in again] == [(f"cli:{getpass.getuser()}", None)]

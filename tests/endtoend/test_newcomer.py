@@ -115,6 +115,11 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     first = await start(checkout)
     granted, asked, withdrawn = [await paste(line) for line in first.lines_to_paste]
     verified = await beside(checkout, "ledger", "verify")
+    wanted = ("--name", "try", "--scope", "consents:read", "--reason", "to see what it is")
+    key = await beside(checkout, "api-keys", "make", "--controller", "ansettr", *wanted)
+    asked_by_key = await paste(re.sub("Bearer [^']+", f"Bearer {key.strip()}", first.lines_to_paste[1]))
+    keys = await beside(checkout, "api-keys", "list", "--controller", "ansettr")
+    trail = await beside(checkout, "audit", "--controller", "ansettr", "--action", "api_key.made")
     second_try = await make_run(checkout)
     _, complaint = await second_try.communicate()
     left, last_words = await interrupt(first)
@@ -123,6 +128,9 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     assert asked["answers"][0]["allowed"] is True
     assert withdrawn["records"][0]["permission"]["allowed"] is False
     assert "2 records" in verified
+    assert asked_by_key["answers"][0]["reason"] == "withdrawn"
+    assert json.loads(keys)["name"] == "try"
+    assert json.loads(trail)["reason"] == "to see what it is"
     assert second_try.returncode != 0
     assert "already running here at http" in complaint.decode()
     assert left == []

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from consent_service.cli.ledger import add_parser
+from consent_service.domain.catalogue import ControllerEntry
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.values import Reason, Status
 from consent_service.embedded import PostgresServer
-from consent_service.events.checking.new_epoch import BegunMeanwhile, begin, survey
+from consent_service.events.checking.new_epoch import BegunMeanwhile, Why, begin, survey
 from consent_service.events.wire.consume import read_change, read_state
 from consent_service.settings import Secret, Settings, SettingsError
+from consent_service.storage.catalogue import add_controller
 from tests.builders import a_version, day
 from tests.databases import TestDatabase, drop
 from tests.events.laid_out import verified
@@ -251,14 +253,31 @@ async def test_R31_an_epoch_that_only_kafka_knows_is_not_begun_again(stream: Str
 async def test_R31_two_operators_do_not_begin_the_same_epoch(stream: Stream) -> None:
     async with opened(stream.database, "consent_owner") as pool, pool.session() as connection:
         found = await survey(connection, None)
-        await begin(connection, None, found, "one", day(1))
+        await begin(connection, None, found, Why("operator", "one"), day(1))
         with pytest.raises(BegunMeanwhile, match="epoch 2"):
-            await begin(connection, None, found, "another", day(1))
+            await begin(connection, None, found, Why("operator", "another"), day(1))
 
     assert (
         await stream.run("select string_agg(reason, ',' order by epoch) from ledger_epoch")
         == "first start,one"
     )
+
+
+async def test_R31_every_controllers_audit_trail_tells_of_the_epoch(stream: Stream) -> None:
+    async with stream.written("coness") as connection:
+        await add_controller(connection, ControllerEntry(slug="coness", legal_name="Coness AS"))
+    assert await new_epoch(settings(stream), "--yes", "--actor", "kari") == 0
+    connection = await stream.database.connect()
+    rows = await connection.fetch(
+        "select controller, actor, action, reason, details::text from audit where action = 'epoch.begun' "
+        "order by controller"
+    )
+    await connection.close()
+
+    assert [tuple(row) for row in rows] == [
+        (controller, "kari", "epoch.begun", "restored", '{"epoch": 2}')
+        for controller in ("ansettr", "coness")
+    ]
 
 
 async def test_R31_nothing_begins_unless_somebody_agrees(

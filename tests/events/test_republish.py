@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from consent_service.domain.changes import ConsentChange, ConsentState, state_after
-from consent_service.domain.errors import UnknownController
+from consent_service.domain.errors import Unavailable, UnknownController
+from consent_service.domain.values import format_time
 from consent_service.events.checking.republish import Refused, Republished, Wanted, republish
 from consent_service.events.publishing.kafka import Publisher, PublishingFailed
 from consent_service.events.wire.consume import read_change, read_state
+from consent_service.usecases.submissions import Caller
 from tests.builders import day
 from tests.events.laid_out import changes_of, publish_all, verified
 from tests.events.streams import Stream, a_record, administrator, by_subject, opened, subject
@@ -27,6 +30,7 @@ async def again(stream: Stream, *, bootstrap: str | None = None, **wanted: Any) 
                 pool,
                 publisher,
                 Wanted(**{"controller": "ansettr", "into": f"{stream.prefix}.again", **wanted}),
+                Caller("ansettr", "operator", reason="a consumer lost its data"),
                 dry_run=dry_run,
             )
     finally:
@@ -142,3 +146,34 @@ async def test_R31_a_record_that_cannot_be_read_is_never_skipped(stream: Stream)
 
     with pytest.raises(Refused, match="Record 2 of subject"):
         await again(stream)
+
+
+AUDITED = "select actor, action, reason, subject_id, details::text from audit where action like 'events%'"
+
+
+async def test_what_is_published_again_is_in_the_audit_trail_before(stream: Stream) -> None:
+    """Also where it fails then; a dry run leaves nothing."""
+    await stream.append_only(RECORDS)
+    await again(stream, dry_run=True)
+    assert await stream.run("select count(*) from audit where action like 'events%'") == 0
+    with pytest.raises(PublishingFailed):
+        await again(stream, bootstrap="127.0.0.1:1", subject_id=subject(2), since=day(1))
+    connection = await stream.database.connect()
+    [row] = await connection.fetch(AUDITED)
+    await connection.close()
+
+    assert tuple(row)[:4] == ("operator", "events.republished", "a consumer lost its data", subject(2))
+    assert json.loads(row[4]) == {"into": f"{stream.prefix}.again", "since": format_time(day(1))[:-8] + "Z"}
+
+
+async def test_nothing_is_published_again_that_the_trail_cannot_tell_of(stream: Stream) -> None:
+    await stream.append_only(RECORDS)
+    holder = await stream.database.connect()
+    async with holder.transaction():
+        await holder.execute("lock table audit in share row exclusive mode")
+        with pytest.raises(Unavailable):
+            await again(stream)
+    await holder.close()
+
+    async with administrator(stream.bootstrap) as admin:
+        assert f"{stream.prefix}.again" not in await admin.list_topics(), "not even the topic was made"

@@ -21,6 +21,8 @@ from consent_service.metrics import Metrics
 from consent_service.storage.database import open_database
 from consent_service.storage.keyring import Keyring
 from consent_service.usecases import clock
+from consent_service.usecases.api_keys import ApiKeys
+from consent_service.usecases.auditing import AuditTrail
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import Permissions
@@ -133,6 +135,8 @@ async def running_services(
             catalogue=catalogue,
             issuers=(await issuer.believed(),),
             states=States(database, catalogue, now=now),
+            api_keys=ApiKeys(database, now=now),
+            trail=AuditTrail(database, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
         )

@@ -23,6 +23,7 @@ from consent_service.http.auth import LEEWAY_S
 from consent_service.http.server import BoundedHead, listen, serve
 from consent_service.http.services import Services
 from consent_service.metrics import Metrics
+from tests.databases import TestDatabase
 from tests.events.feeds import Topic, change
 from tests.events.streams import eventually, subject
 from tests.http.conftest import Api, running_services
@@ -37,8 +38,17 @@ _prefixes = itertools.count(1)
 class Served:
     """A service in this process, at a real address, and the topic that it reads."""
 
-    def __init__(self, url: str, issuer: Issuer, topic: Topic, metrics: Metrics, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        url: str,
+        issuer: Issuer,
+        topic: Topic,
+        metrics: Metrics,
+        stop: asyncio.Event,
+        database: TestDatabase,
+    ) -> None:
         self.url = url
+        self.database = database
         self.topic = topic
         self.metrics = metrics
         self.stop = stop
@@ -58,7 +68,7 @@ async def served(kafka: KafkaServer, postgres: PostgresServer, **options: Any) -
     metrics, stop, ready = Metrics(), asyncio.Event(), asyncio.Event()
     topic = Topic(kafka.bootstrap, f"changes-{next(_prefixes)}", 2)
     async with (
-        running_services(postgres) as (services, issuer, _),
+        running_services(postgres) as (services, issuer, database),
         topic.open(),
         topic.feed(metrics, **options) as made,
         open_feed(made, stop) as feed,
@@ -69,7 +79,7 @@ async def served(kafka: KafkaServer, postgres: PostgresServer, **options: Any) -
         serving = asyncio.create_task(serve(app, bound, stop, ready.set, 5))
         await ready.wait()
         host, port = bound.getsockname()
-        yield Served(f"http://{host}:{port}", issuer, topic, metrics, stop)
+        yield Served(f"http://{host}:{port}", issuer, topic, metrics, stop, database)
         stop.set()
         await serving
 
@@ -122,6 +132,44 @@ async def test_R32_last_event_id_and_after_go_on_behind_that_event(service: Serv
         assert (await stream.change())["sequence"] == 3
     async with service.stream(path=f"/v1/changes?after={ids[1]}", last_id=ids[0]) as stream:
         assert (await stream.change())["sequence"] == 2, "the header comes first"
+
+
+async def test_every_stream_that_is_opened_is_audited(service: Served) -> None:
+    connection = await service.database.connect()
+    before = await connection.fetchval("select count(*) from audit")
+    async with service.stream() as stream:
+        last_id = stream.hello.id
+    async with service.stream(path=f"/v1/changes?after={last_id}"):
+        pass
+    async with streaming(service.url, service.token(purposes=["b", "a"])):
+        pass
+    async with service.stream(last_id="nonsense") as refused:
+        assert refused.status == 400
+    entered = await connection.fetch(
+        "select actor, action, details::text from audit order by audit_id offset $1", before
+    )
+    await connection.close()
+
+    assert [tuple(row) for row in entered] == [
+        ("web-shop", "changes.followed", details)
+        for details in (
+            '{"resumed": false}',
+            '{"resumed": true}',
+            '{"resumed": false, "purposes": ["a", "b"]}',
+        )
+    ]
+
+
+async def test_no_stream_is_opened_that_the_trail_cannot_tell_of(service: Served) -> None:
+    holder = await service.database.connect()
+    async with holder.transaction():
+        await holder.execute("lock table audit in share row exclusive mode")
+        async with service.stream() as refused:
+            assert refused.status == 503
+    await holder.close()
+
+    # What was opened before is closed again.
+    await eventually(lambda: readers(service, 0))
 
 
 async def test_R32_controllers_of_one_topic_see_their_own(service: Served) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
+import json
 import random
 import signal
 import time
@@ -38,13 +40,14 @@ _numbers = itertools.count(1)
 class Running:
     """A service in a process of its own that publishes too, and tokens for it."""
 
-    def __init__(self, service: Service, environment: dict[str, str]) -> None:
+    def __init__(self, service: Service, environment: dict[str, str], database: TestDatabase) -> None:
         self.service = service
         self.url = service.url
+        self._database = database
         self._settings = load_settings(environment)
 
-    def token(self, controller: str = "ansettr") -> str:
-        return make_token(self._settings, controller)
+    def token(self, controller: str = "ansettr", subject: str = "development") -> str:
+        return make_token(self._settings, controller, subject=subject)
 
     def client(self, controller: str = "ansettr") -> httpx.AsyncClient:
         return self.service.client(controller)
@@ -53,6 +56,15 @@ class Running:
     async def stream(self, last_id: str | None = None) -> AsyncIterator[EventStream]:
         async with streaming(self.url, self.token(), last_id=last_id) as opened:
             yield opened
+
+    async def exports(self) -> list[dict[str, Any]]:
+        """What the audit trail tells of exports, the oldest first."""
+        connection = await self._database.connect()
+        rows = await connection.fetch(
+            "select actor, reason, details::text from audit where action = 'states.exported' order by audit_id"
+        )
+        await connection.close()
+        return [{"actor": row[0], "reason": row[1], **json.loads(row[2])} for row in rows]
 
     def memory_bytes(self) -> int:
         """What the process holds in memory now."""
@@ -85,7 +97,7 @@ async def running(
         CONSENT_KAFKA_BOOTSTRAP=kafka.bootstrap,
     )
     service = await start_service(environment)
-    made = Running(service, environment)
+    made = Running(service, environment, database)
     try:
         async with made.client() as client:
             # The relay makes the topics with the first thing that it publishes.
@@ -168,8 +180,12 @@ async def test_R32_pages_hold_each_state_once_and_the_same_resume(running: Runni
         "nonsense",
         write_cursor(UNKNOWN_ID),
         write_cursor(f"{UNKNOWN_ID}/newsletter/"),
-        write_cursor(f"{UNKNOWN_ID}/News/AAAA"),
-        write_cursor("nobody/newsletter/AAAA"),
+        write_cursor(f"{UNKNOWN_ID}/newsletter/AAAA"),
+        write_cursor(f"{UNKNOWN_ID}/newsletter/{UNKNOWN_ID}/"),
+        write_cursor(f"{UNKNOWN_ID}/News/{UNKNOWN_ID}/AAAA"),
+        write_cursor(f"{UNKNOWN_ID}/newsletter/nothing/AAAA"),
+        write_cursor(f"nobody/newsletter/{UNKNOWN_ID}/AAAA"),
+        write_cursor(f"{UNKNOWN_ID}/newsletter/{UNKNOWN_ID}/AAAA/A"),
         "A" * 6001,
     ],
 )
@@ -178,6 +194,40 @@ async def test_R32_a_cursor_that_is_none_is_refused(running: Running, cursor: st
         answer = await client.get("/v1/states", params={"after": cursor})
 
     assert told(answer) == "400 invalid-request after"
+
+
+async def test_an_export_is_audited_once_however_many_pages_it_has(running: Running) -> None:
+    async with running.client() as client:
+        for _ in range(3):
+            await somebody(client, "newsletter")
+        before = len(await running.exports())
+        client.headers["consent-reason"] = "yearly report"
+        await snapshot(client, 1)
+        await snapshot(client, 1000)
+
+    entry = {"actor": "development", "reason": "yearly report"}
+    assert (await running.exports())[before:] == [entry, entry]
+
+
+async def test_a_page_of_an_export_that_the_trail_does_not_know_is_one_itself(running: Running) -> None:
+    """Cursors are no secret: who makes one up, or takes somebody else's or an older one, is told of all the same."""
+    behind_all = "00000000-0000-0000-0000-000000000000"
+    async with running.client() as client, running.client("sonh") as other:
+        for each in (client, client, other, other):
+            await somebody(each, "newsletter")
+        theirs = (await other.get("/v1/states", params={"limit": 1})).json()
+        export_id = base64.urlsafe_b64decode(theirs["next"] + "==").decode().split("/")[2]
+        before = len(await running.exports())
+        next_page = write_cursor(f"{behind_all}/newsletter/{export_id}/{theirs['resume']}")
+        page = (await client.get("/v1/states", params={"after": next_page, "limit": 1})).json()
+        await client.get("/v1/states", params={"after": page["next"], "limit": 1})
+        client.headers["authorization"] = f"Bearer {running.token(subject='another')}"
+        await client.get("/v1/states", params={"after": page["next"], "limit": 1})
+    entered = (await running.exports())[before:]
+
+    assert len(page["items"]) == 1
+    assert [one["actor"] for one in entered] == ["development", "another"]
+    assert [one["behind"] for one in entered] == [behind_all, page["items"][0]["subject_id"]]
 
 
 async def test_R32_snapshot_and_stream_together_hold_every_state(running: Running) -> None:

@@ -72,4 +72,9 @@ async def fill(database: TestDatabase) -> None:
         "insert into sweeps (controller, purpose, version, started_at, walk_began_at) "
         "select controller, 'nyhetsbrev', 2, now(), now() from controllers"
     )
+    await superuser.execute(
+        "insert into api_keys (controller, key_id, hash, name, scopes, created_at, created_by, expires_at) "
+        "select controller, 'abcdefghijk0', sha256(controller::bytea), 'sync', '{consents:read}', now(), 'test', "
+        "now() + interval '1 year' from controllers"
+    )
     await superuser.close()

@@ -6,7 +6,8 @@ from __future__ import annotations
 PRIVILEGES = """
                     service  relay  sweeper  auditor
 acknowledgements    si       -      -        s
-audit               si       -      si       s
+api_keys            s        -      -        s
+audit               si       i      si       s
 choices             si       -      -        s
 controllers         siu      s      s        s
 duties              siu      -      siu      s

@@ -23,6 +23,13 @@ ROLES = {
 }
 #: Statements that other roles run too, or alone.
 ALSO = {
+    ("api_keys", "_FIND"): ("consent_service", "consent_owner"),
+    ("api_keys", "_INSERT"): ("consent_owner",),
+    ("api_keys", "_LIST"): ("consent_owner",),
+    ("api_keys", "_REVOKE"): ("consent_owner",),
+    ("audit", "_INSERT"): ("consent_service", "consent_owner", "consent_relay"),
+    ("audit", "_PAGE"): ("consent_auditor",),
+    ("audit", "_PAGE_OF_SUBJECT"): ("consent_auditor",),
     ("epochs", "_EPOCH"): ("consent_owner", "consent_service"),
     ("idempotency", "_SWEEP"): ("consent_sweeper",),
     ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner", "consent_service"),

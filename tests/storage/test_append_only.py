@@ -58,3 +58,37 @@ async def test_there_was_something_to_change(filled: TestDatabase, table: str) -
     connection = await filled.connect()
     assert await connection.fetchval(f"select count(*) from {table}") >= 2
     await connection.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "insert into api_keys select controller, 'abcdefghijk1', hash, name, scopes, purposes, recipient, created_at, "
+        "created_by, expires_at from api_keys",
+        "update api_keys set revoked_at = null",
+        "update api_keys set scopes = '{identifiers:read}'",
+        "update api_keys set expires_at = 'infinity'",
+        "update api_keys set hash = sha256('mine')",
+        "delete from api_keys",
+        "truncate api_keys",
+    ],
+)
+@pytest.mark.parametrize("role", WITHOUT_GRANTS)
+async def test_no_role_of_the_service_makes_api_keys_or_changes_them(
+    filled: TestDatabase, role: str, change: str
+) -> None:
+    connection = await filled.connect(role)
+    await connection.execute("set consent.controllers = 'ansettr,coness'")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for table api_keys"):
+        await connection.execute(change)
+    await connection.close()
+
+
+async def test_a_service_writes_when_an_api_key_was_used(filled: TestDatabase) -> None:
+    connection = await filled.connect("consent_service")
+    await connection.execute("begin; set local consent.controllers = 'ansettr'")
+    used = await connection.fetch("update api_keys set last_used_at = now() returning controller")
+    await connection.execute("rollback")
+    await connection.close()
+
+    assert [row[0] for row in used] == ["ansettr"]

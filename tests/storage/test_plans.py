@@ -198,6 +198,28 @@ async def test_the_next_page_and_controller_of_a_verification(grown: TestDatabas
 
 
 @either_plan
+async def test_a_page_of_the_audit_trail(grown: TestDatabase, generic: bool) -> None:
+    """Half of the table is the controller's; a page behind the middle of it, and all that concerns one person."""
+    _, (subject_id,) = await people(grown, 1)
+    wanted = ("ansettr", UUID(int=1 << 127), NOW, None, 500)
+    page = await planned(grown, "consent_auditor", "audit", "_PAGE", *wanted, generic=generic)
+    of_one = await planned(
+        grown, "consent_auditor", "audit", "_PAGE_OF_SUBJECT", *wanted, subject_id, generic=generic
+    )
+
+    assert (page, of_one) == ({"audit_pkey"}, {"audit_subject"})
+
+
+@either_plan
+async def test_the_export_that_a_page_is_part_of(grown: TestDatabase, generic: bool) -> None:
+    wanted = ("ansettr", UUID(int=1), "a", "states.exported")
+
+    assert await planned(grown, "consent_service", "audit", "_IS_THERE", *wanted, generic=generic) == {
+        "audit_pkey"
+    }
+
+
+@either_plan
 async def test_what_has_ended_or_soon_will_is_found_by_its_end(grown: TestDatabase, generic: bool) -> None:
     """A third of all ends within the same seconds: a page behind the first of them is read by index all the same."""
     after = (NOW, UUID(int=0), "")

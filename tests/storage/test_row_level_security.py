@@ -53,6 +53,7 @@ POLICIES_OF = """
 TABLES = (
     *(
         "acknowledgements",
+        "api_keys",
         "audit",
         "choices",
         "controllers",

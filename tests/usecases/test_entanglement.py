@@ -21,6 +21,7 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.permissions import TRANSACTION_BATCHES_MAX, Permissions, Query
 from consent_service.usecases.subjects import Subjects
+from consent_service.usecases.submissions import Caller
 from tests.builders import day
 from tests.databases import TestDatabase
 from tests.usecases.recording import (
@@ -82,8 +83,8 @@ async def test_reads_that_need_the_catalogue_never_wait_for_a_second_connection(
         permissions = Permissions(small, catalogue, KEYRING, now=clock)
         ledger = Ledger(small, catalogue, KEYRING, now=clock)
         questions: list[Callable[[], Awaitable[Any]]] = [
-            lambda: subjects.consents("ansettr", subject_id),
-            lambda: subjects.consents("ansettr", subject_id, day(0.5)),
+            lambda: subjects.consents(Caller("ansettr", "test"), subject_id),
+            lambda: subjects.consents(Caller("ansettr", "test"), subject_id, day(0.5)),
             lambda: permissions.one("ansettr", subject_id, "nyhetsbrev"),
             lambda: permissions.one("ansettr", subject_id, "nyhetsbrev", day(0.5)),
             lambda: permissions.many("ansettr", [Query("nyhetsbrev", subject_id)]),

@@ -72,7 +72,7 @@ async def test_the_service_itself_is_the_actor(
     await broom.sweeps()
 
     (record,) = await own_records(rows)
-    told = await Records(room.database, KEYRING).one("ansettr", record["record_id"])
+    told = await Records(room.database, KEYRING).one(Caller("ansettr", "test"), record["record_id"])
     assert (told.actor, told.evidence) == ("service", None)
 
 

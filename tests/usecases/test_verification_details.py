@@ -8,9 +8,9 @@ import asyncpg
 import msgspec
 import pytest
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.values import Command
 from consent_service.storage.keyring import seal_details
-from consent_service.storage.verification import DETAILS_REMOVED, PERSON_ERASED
 from consent_service.usecases.batches import key_place
 from consent_service.usecases.people import Details
 from consent_service.usecases.verification_person import Fault, What
@@ -96,8 +96,8 @@ async def test_R21_details_are_missed_unless_the_audit_tells_of_their_removal(sc
 
     async with superuser(scene.database) as connection:
         record_id = str((await chain(connection, scene.anna))[0].record_id)
-        await tell_audit(connection, scene.anna, DETAILS_REMOVED, record_id=record_id)
-        await tell_audit(connection, scene.anna, "identifiers.read")
+        await tell_audit(connection, scene.anna, AuditAction.DETAILS_REMOVED, record_id=record_id)
+        await tell_audit(connection, scene.anna, AuditAction.IDENTIFIERS_READ)
 
     assert await scene.annas_faults() == {(What.DETAILS_MISSING, 2)}
 
@@ -148,7 +148,7 @@ async def test_R21_an_erased_persons_chain_verifies_as_before(scene: Scene) -> N
     async with superuser(scene.database) as connection:
         await append_person_wide(connection, scene.anna, Command.ERASE)
         await connection.execute("update subjects set erased_at = now() where subject_id = $1", scene.anna)
-        await tell_audit(connection, scene.anna, PERSON_ERASED)
+        await tell_audit(connection, scene.anna, AuditAction.PERSON_ERASED)
         await connection.execute("delete from subject_keys where subject_id = $1", scene.anna)
         assert await scene.faults() == []
 
@@ -171,7 +171,7 @@ async def test_R13_a_flag_that_was_taken_away_is_found(scene: Scene) -> None:
         await append_person_wide(connection, scene.anna, Command.SUPPRESS)
         sequence = len(await chain(connection, scene.anna))
         record_id = str((await chain(connection, scene.anna))[-1].record_id)
-        await tell_audit(connection, scene.anna, DETAILS_REMOVED, record_id=record_id)
+        await tell_audit(connection, scene.anna, AuditAction.DETAILS_REMOVED, record_id=record_id)
         assert await scene.faults() == [Fault("ansettr", scene.anna, None, What.FLAGS, "suppressed")]
 
         await append_person_wide(connection, scene.anna, Command.LIFT_SUPPRESSION)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.changes import ConsentChange, ConsentState
 from consent_service.domain.consent import permission
 from consent_service.domain.errors import ConsentError
@@ -39,12 +40,21 @@ from consent_service.storage.epochs import (
     unknown_records,
 )
 from consent_service.storage.history import read_latest_versions, read_prefixes
+from consent_service.usecases.auditing import entry
+from consent_service.usecases.submissions import Caller
 
 _SENT_TOGETHER = 500
 
 
 class BegunMeanwhile(ConsentError):
     """Somebody else has begun the same epoch."""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Who begins the epoch, and for what reason."""
+
+    actor: str
+    reason: str
 
 
 class Survey(msgspec.Struct):
@@ -188,13 +198,14 @@ async def _read(
 
 
 async def begin(
-    connection: Connection, publisher: Publisher | None, found: Survey, reason: str, now: datetime
+    connection: Connection, publisher: Publisher | None, found: Survey, why: Why, now: datetime
 ) -> int:
     """Take back what Kafka says of pairs that the ledger does not know, then begin the epoch. How many were taken back.
 
     Each gets a state with sequence 0, no record and the permission of somebody without records; a purpose that the
     ledger does not know gets a tombstone, since its published default would be a yes for everybody. Done twice, it does
-    no harm. Raises PublishingFailed and BegunMeanwhile; then no epoch has begun by it.
+    no harm. Every controller's audit trail tells of the epoch. Raises PublishingFailed and BegunMeanwhile; then no
+    epoch has begun by it.
     """
     taken_back = await _taken_back(connection, found, now)
     if publisher is not None:
@@ -207,8 +218,17 @@ async def begin(
     topics = [
         name(prefix) for prefix in found.prefixes for name in (changes_topic, state_topic, purposes_topic)
     ]
+    action = AuditAction.EPOCH_BEGUN
     begun = await begin_epoch(
-        connection, found.next_epoch, reason, before=found.ledger_epoch, topics=topics if publisher else ()
+        connection,
+        found.next_epoch,
+        why.reason,
+        before=found.ledger_epoch,
+        topics=topics if publisher else (),
+        told=[
+            entry(Caller(controller, why.actor, reason=why.reason), action, now, epoch=found.next_epoch)
+            for controller in sorted(await read_prefixes(connection))
+        ],
     )
     if not begun:
         raise BegunMeanwhile(f"Ledger epoch {found.next_epoch} has begun meanwhile.")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.changes import ConsentChange, state_after
 from consent_service.domain.errors import ConsentError, UnknownController
 from consent_service.events.publishing.kafka import Publisher
@@ -16,9 +17,13 @@ from consent_service.events.publishing.sending import send_all
 from consent_service.events.wire.encode import encode, encode_state
 from consent_service.events.wire.messages import Message
 from consent_service.events.wire.topics import changes_topic, kind_of, topics_of
+from consent_service.storage.audit import AuditEntry, insert_entries
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.history import read_history, read_prefixes, read_standing
 from consent_service.storage.outbox import EventReader, Pointer
+from consent_service.usecases import clock
+from consent_service.usecases.auditing import entry
+from consent_service.usecases.submissions import Caller
 
 _PAGE_ROWS = 500
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -50,18 +55,24 @@ async def republish(
     database: Database,
     publisher: Publisher,
     wanted: Wanted,
+    caller: Caller,
     *,
     dry_run: bool = False,
     progress: Callable[[Republished], None] = lambda _: None,
 ) -> Republished:
     """As role consent_relay: changes, each person's in order; states where the topic's name ends in `.state.v1`.
 
-    The topic is made where it is missing. Raises Refused, UnknownController, Unavailable, and PublishingFailed; then a
-    part may be published, and all of it may be published again.
+    Entered in the audit trail before anything is published. The topic is made where it is missing. Raises Refused,
+    UnknownController, Unavailable, and PublishingFailed; then a part may be published, and all of it may be published
+    again.
     """
     done = Republished()
     async with database.session() as connection:
         prefix = await _checked(connection, wanted)
+    if not dry_run:
+        async with database.transaction([wanted.controller]) as connection:
+            await insert_entries(connection, [_told(wanted, caller)])
+    async with database.session() as connection:
         work = _Work(connection, wanted, prefix)
         last: Pointer | None = None
         while page := await work.page(last):
@@ -73,6 +84,14 @@ async def republish(
             last = page[-1]
             progress(done)
     return done
+
+
+def _told(wanted: Wanted, caller: Caller) -> AuditEntry:
+    return entry(
+        *(caller, AuditAction.EVENTS_REPUBLISHED, clock.now(), wanted.subject_id),
+        into=wanted.into,
+        since=wanted.since,
+    )
 
 
 async def _checked(connection: Connection, wanted: Wanted) -> str:

@@ -90,6 +90,10 @@ def test_what_is_no_token_has_no_claims() -> None:
     assert [claims(text) for text in ("", "opaque", "a.b.c", "a.!!.c", "a.bnVsbA.c")] == [{}] * 5
 
 
+def test_an_api_key_names_its_controller_and_no_end() -> None:
+    assert claims("consent_ansettr_abcdefghijk0_secret") == {"controller": "ansettr"}
+
+
 async def test_a_scope_that_is_missing_is_named(place: Place) -> None:
     async with ConsentClient(place.url, place.token(scopes=["catalogue:read"])) as client:
         with pytest.raises(Refused, match=r"403 insufficient-scope: .*subjects:read"):

@@ -13,8 +13,9 @@ import msgspec
 from consent_client import clock
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""A token, or a function that gives one; one that is not asynchronous is called in a thread, and may wait."""
+"""A token or API key, or a function that gives one; where that is not asynchronous, a thread calls it: it may wait."""
 
+_API_KEY = "consent_"
 #: How long before its end a token is no longer used, in seconds.
 _MARGIN_S = 30.0
 
@@ -53,7 +54,12 @@ class Tokens:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """What a JSON Web Token says of itself, not verified: that is the service's part. Empty where it is none."""
+    """What a token says of itself, not verified: that is the service's part. Empty where it says nothing.
+
+    An API key, `consent_<controller>_...`, names its controller.
+    """
+    if token.startswith(_API_KEY):
+        return {"controller": token.removeprefix(_API_KEY).partition("_")[0]}
     parts = token.split(".")
     if len(parts) != 3:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError
 from consent_client.errors import Unavailable
 
 _FETCH_MS = 500
+_CONNECT_S = 2.0
 
 
 class Reading:
@@ -44,8 +46,9 @@ class Reading:
 async def reading(options: Mapping[str, Any], topic: str) -> AsyncIterator[Reading]:
     """`options` are aiokafka's. Raises Unavailable where there is no such topic, KafkaError, OSError."""
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
+    starting = asyncio.create_task(consumer.start())
     try:
-        await consumer.start()
+        await asyncio.shield(starting)
         # All of them: asking for one by its name would let a broker make it.
         cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
         partitions = cluster.partitions_for_topic(topic)
@@ -53,4 +56,8 @@ async def reading(options: Mapping[str, Any], topic: str) -> AsyncIterator[Readi
             raise Unavailable(f"{topic} is not there")
         yield Reading(consumer, topic, frozenset(partitions))
     finally:
+        # What is cut off in the middle of connecting aiokafka leaves open.
+        await asyncio.wait({starting}, timeout=_CONNECT_S)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
         await consumer.stop()

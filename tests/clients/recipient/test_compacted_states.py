@@ -24,7 +24,7 @@ async def test_R34_a_new_group_begins_right_with_states_that_kafka_has_compacted
         await topics.tell_states(*(a_standing(number, sequence) for number in range(PEOPLE)))
     await topics.tell_states(*(a_standing(number, 4) for number in range(PEOPLE // 2)))
 
-    remaining = await compacted(kafka.bootstrap, states, lambda: topics.beat_on_states(filled=True))
+    remaining = await compacted(kafka.bootstrap, states, topics.beat)
     system = System()
     async with obeying(system, topics):
         await until(lambda: len(system.done) == PEOPLE)

@@ -123,16 +123,16 @@ async def test_R31_a_restored_ledger_is_noticed_by_one_that_has_heard_states_alo
 ) -> None:
     lost, file = beside(1), tmp_path / "recipient.db"
     await topics.tell_states(a_standing(1, 1), a_standing(lost, 1))
-    await topics.tell(a_step(1, 1, controller="coness"))
+    await topics.beat("changes")
     first = System()
     async with obeying(first, topics, file):
-        await all_committed(topics, 1)
+        await all_committed(topics, PARTITIONS)
 
     await topics.tell_states(a_standing(1, 1, ledger_epoch=2))
     await topics.tell(a_step(1, 1, ledger_epoch=2))
     again = System()
     async with obeying(again, topics, file):
-        await all_committed(topics, 2)
+        await all_committed(topics, PARTITIONS + 1)
 
     assert sorted(first.done) == [(1, "start 1"), (lost, "start 1")]
     assert again.of(lost) == ["stop 0"]
@@ -142,14 +142,14 @@ async def test_a_first_start_waits_for_states_that_are_still_to_be_filled_in(
     topics: Topics, caplog: pytest.LogCaptureFixture
 ) -> None:
     await topics.tell_states(a_standing(1, 1))
-    await topics.beat_on_states(filled=False)
+    await topics.beat(filled=False)
     system = System()
 
     async with obeying(system, topics):
         await until(lambda: f"trying again: {topics.prefix}.state.v1 is being filled" in caplog.messages)
         assert system.done == []
         await topics.tell_states(a_standing(2, 2))
-        await topics.beat_on_states(filled=True)
+        await topics.beat()
         await until(lambda: len(system.done) == 2)
 
     assert (system.of(1), system.of(2)) == (["start 1"], ["stop 2"])

@@ -22,7 +22,6 @@ from consent_service.domain.values import Command, Reason, Status
 from consent_service.events.wire.encode import encode, encode_state
 from consent_service.events.wire.heartbeats import BEGINNING, encode_heartbeat
 from consent_service.events.wire.messages import Message
-from consent_service.events.wire.topics import state_topic
 from tests.events.samples import a_change, a_heartbeat, a_state
 from tests.events.streams import administrator, consumer, read_to_end, subject
 
@@ -99,14 +98,14 @@ class Topics:
     async def tell_purposes(self, *purposes: PurposePublished) -> None:
         await self._send([encode(purpose, self.prefix) for purpose in purposes])
 
-    async def beat_on_states(self, *, filled: bool) -> None:
+    async def beat(self, kind: str = "state", *, filled: bool = True) -> None:
         """One group of shards speaks on each partition, as of now, or while it has yet to fill the topic."""
         at = clock.now()
         oldest = timedelta() if filled else at - BEGINNING
         await self._send(
             [
                 Message(
-                    state_topic(self.prefix),
+                    f"{self.prefix}.{kind}.v1",
                     *encode_heartbeat(a_heartbeat(shard_group=number, at=at, oldest_unpublished=oldest)),
                     number,
                 )

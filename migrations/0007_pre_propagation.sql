@@ -4,22 +4,85 @@
 -- Under which versions it has been allowed since it last was not, as of the pair's latest record; none where it is not.
 alter table states add column granted_versions integer[] not null default '{}';
 
+-- As the service would have kept it (consent_service/domain/propagation.py), record after record of each pair.
+create function pg_temp.granted_after(
+    before integer[], allowed boolean, by_consent boolean, standing integer, governing integer, named integer,
+    unasked integer[])
+returns integer[] language sql immutable as $$
+    select case
+        when not allowed then '{}'
+        when before = '{}' then array[case when by_consent then standing else governing end]
+        else (
+            select array_agg(distinct number order by number)
+            from unnest(
+                before || named || case when by_consent then standing else governing end
+                || array(
+                    select number
+                    from generate_series(before[cardinality(before)], governing) as number
+                    where not by_consent or number = any (unasked))) as number
+            where number is not null)
+    end
+$$;
+create aggregate pg_temp.granted (boolean, boolean, integer, integer, integer, integer[]) (
+    sfunc = pg_temp.granted_after, stype = integer[], initcond = '{}');
+
+with unasked as (
+    select controller, purpose, array_agg(version) as numbers
+    from purpose_versions
+    where content -> 'legal_bases' <> '[]' and not content -> 'legal_bases' ? 'consent'
+    group by controller, purpose
+), told as (
+    select records.controller, records.subject_id, records.purpose, sequence, allowed, standing_version,
+           governing_version, case when command in ('grant', 'confirm') then records.version end as named,
+           coalesce(content -> 'legal_bases' ? 'consent', false) as by_consent
+    from records
+    join purpose_versions
+        on purpose_versions.controller = records.controller
+       and purpose_versions.purpose = records.purpose
+       and purpose_versions.version = records.governing_version
+    union all
+    -- What needs no asking was allowed before the first record, under what governed when the person came.
+    select subjects.controller, subjects.subject_id, first.purpose, 0, true, null,
+           coalesce((
+               select max(version)
+               from purpose_versions as known
+               where known.controller = subjects.controller
+                 and known.purpose = first.purpose
+                 and known.effective_from <= subjects.created_at), 1),
+           null, false
+    from (
+        select controller, subject_id, purpose, min(recorded_at) as recorded_at
+        from records
+        where purpose is not null
+        group by controller, subject_id, purpose) as first
+    join subjects
+        on subjects.controller = first.controller
+       and subjects.subject_id = first.subject_id
+    join unasked
+        on unasked.controller = first.controller
+       and unasked.purpose = first.purpose
+    where (
+        select max(version)
+        from purpose_versions as governing
+        where governing.controller = first.controller
+          and governing.purpose = first.purpose
+          and governing.effective_from <= first.recorded_at) = any (unasked.numbers)
+), kept as (
+    select told.controller, told.subject_id, told.purpose,
+           pg_temp.granted(allowed, by_consent, standing_version, governing_version, named,
+                           coalesce(unasked.numbers, '{}') order by sequence) as versions
+    from told
+    left join unasked
+        on unasked.controller = told.controller
+       and unasked.purpose = told.purpose
+    group by told.controller, told.subject_id, told.purpose
+)
 update states
-set granted_versions = (
-    select coalesce(array_agg(distinct granted.standing_version order by granted.standing_version), '{}')
-    from records as granted
-    where granted.controller = states.controller
-      and granted.subject_id = states.subject_id
-      and granted.purpose = states.purpose
-      and granted.allowed
-      and granted.standing_version is not null
-      and granted.sequence > (
-          select coalesce(max(refused.sequence), 0)
-          from records as refused
-          where refused.controller = states.controller
-            and refused.subject_id = states.subject_id
-            and refused.purpose = states.purpose
-            and not refused.allowed));
+set granted_versions = kept.versions
+from kept
+where kept.controller = states.controller
+  and kept.subject_id = states.subject_id
+  and kept.purpose = states.purpose;
 
 -- One row for each recipient that a record must reach. Settled by its acknowledgement, or by one of a later record of
 -- the same subject and purpose. `noticed_at`: since when it is known to be late.

@@ -23,7 +23,7 @@ CREATE TABLE public.acknowledgements (
     recipient text NOT NULL,
     outcome text NOT NULL,
     due_at timestamp with time zone,
-    purpose text NOT NULL,
+    purpose text,
     record_id uuid NOT NULL,
     acknowledgement_id uuid,
     at timestamp with time zone NOT NULL,

@@ -147,16 +147,18 @@ def recipients_of(purpose: Purpose) -> set[str]:
     return {recipient for version in purpose.versions for recipient in version.deadlines}
 
 
-def judge(word: Word, reached: Reached | None, purpose: Purpose | None, now: datetime) -> None:
+def judge(word: Word, reached: Reached | None, purposes: Iterable[Purpose], now: datetime) -> None:
     """Raise where a word is not to be believed: NoSuchRecord, NotARecipient, or InvalidValue about what it says.
 
-    `reached` is the controller's record of that id, if it has one, `purpose` what the record is about.
+    `reached` is the controller's record of that id, if it has one, `purposes` those that the record is about: all of
+    the controller's where it is about the person as a whole.
     """
     if reached is None or word.subject_id not in (None, reached.subject_id):
         raise NoSuchRecord("The controller has no such record.", pointer="/record_id")
-    if purpose is None or word.recipient not in recipients_of(purpose):
+    if not any(word.recipient in recipients_of(purpose) for purpose in purposes):
         raise NotARecipient(
-            f"No version of the record's purpose names {word.recipient} as a recipient.", pointer="/record_id"
+            f"No version of a purpose that the record is about names {word.recipient} as a recipient.",
+            pointer="/record_id",
         )
     if word.outcome is AckOutcome.STARTED and not reached.allowed:
         raise InvalidValue("After this record nothing is allowed: it cannot be started.", pointer="/outcome")

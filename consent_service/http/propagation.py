@@ -82,8 +82,8 @@ OPERATIONS = (
         summary="Confirm as a recipient that records were acted on",
         description=(
             "The token's claim `recipient` names who speaks. A word at one record also settles what was owed for "
-            "earlier ones of the same person and purpose. Saying the same again is no error and changes nothing, so "
-            "no Idempotency-Key is needed. `failed` and `accepted` settle nothing; `accepted` moves the deadline."
+            "earlier ones of the same person and purpose. Saying the same again is no error and changes nothing, and "
+            "no Idempotency-Key is looked at. `failed` and `accepted` settle nothing; `accepted` moves the deadline."
         ),
         scope="acknowledgements:write",
         handler=acknowledge,

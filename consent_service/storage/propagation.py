@@ -54,7 +54,8 @@ _REACHED = """
 """
 
 # A word is kept once, however often it comes. A duty is settled by the first word that settles it, of its own record or
-# of a later one; where there is none, the last promise moves it.
+# of a later one; where there is none, the last promise moves it. A word about the person as a whole is about all of the
+# recipient's purposes.
 _KEEP = """
     with said as materialized (
         select controller, subject_id, sequence, recipient, outcome, due_at, purpose, record_id, acknowledgement_id, at,
@@ -83,7 +84,7 @@ _KEEP = """
            and duties.subject_id = said.subject_id
            and duties.sequence <= said.sequence
            and duties.recipient = said.recipient
-           and duties.purpose = said.purpose
+           and (said.purpose is null or duties.purpose = said.purpose)
         where duties.settled_at is null
           and (said.settles or said.due_at is not null)
         order by duties.controller, duties.subject_id, duties.sequence, duties.recipient, said.settles desc,

@@ -26,8 +26,9 @@ _RECORD_ROWS_FETCHED = 200
 
 
 class Head(msgspec.Struct, frozen=True):
-    """A person's row: where their chain ends, and their flags."""
+    """A person's row: since when they are known, where their chain ends, and their flags."""
 
+    created_at: datetime
     last_sequence: int
     last_hash: bytes | None
     last_recorded_at: datetime | None
@@ -136,7 +137,7 @@ _PERSONS = """
     select known.subject_id, subjects.subject_id is not null as found,
            subjects.last_sequence, subjects.last_hash, subjects.last_recorded_at,
            subjects.erased_at, subjects.suppressed_at, subjects.restricted_at,
-           subject_keys.key_id, subject_keys.sealed_key
+           subject_keys.key_id, subject_keys.sealed_key, subjects.created_at
     from known
     left join subjects
         on subjects.controller = $1
@@ -155,7 +156,9 @@ async def read_persons(connection: Connection, controller: str, after: UUID, lim
         FoundPerson(
             controller=controller,
             subject_id=row[0],
-            head=Head(row[2], row[3], row[4], SubjectFlags(row[5], row[6], row[7])) if row[1] else None,
+            head=Head(row[10], row[2], row[3], row[4], SubjectFlags(row[5], row[6], row[7]))
+            if row[1]
+            else None,
             key_id=row[8],
             sealed_key=row[9],
         )
@@ -206,7 +209,7 @@ async def stream_records(
 
 _STATES = """
     select subject_id, purpose, status, command, version, record_id, sequence, since, until, effective_at, preferences,
-           preferences_record_id
+           preferences_record_id, granted_versions
     from states
     where controller = $1
       and subject_id > $2

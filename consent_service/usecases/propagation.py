@@ -13,7 +13,14 @@ from uuid import UUID
 import msgspec
 
 from consent_service.domain.errors import ConsentError, NotFound, SeveralRefusals, Unavailable
-from consent_service.domain.propagation import AckOutcome, NoSuchRecord, NotARecipient, Word, judge
+from consent_service.domain.propagation import (
+    AckOutcome,
+    NoSuchRecord,
+    NotARecipient,
+    Reached,
+    Word,
+    judge,
+)
 from consent_service.domain.purposes import Purpose
 from consent_service.metrics import Metrics
 from consent_service.storage.database import RETRYABLE, Connection, Database
@@ -129,10 +136,9 @@ class Acknowledgements:
         judged: list[Judged] = []
         refused: dict[int, ConsentError] = {}
         for place, (word, reached) in enumerate(zip(words, found, strict=True)):
-            slug = None if reached is None else reached.purpose
-            purpose = None if slug is None else purposes[word.controller].get(slug)
+            about = _about(reached, purposes[word.controller])
             try:
-                judge(word, reached, purpose, now)
+                judge(word, reached, about, now)
             except ConsentError as refusal:
                 refused[place] = refusal
             else:
@@ -195,6 +201,16 @@ def reason_of(refusal: ConsentError) -> str:
     if isinstance(refusal, NotARecipient):
         return "not_a_recipient"
     return f"invalid_{(refusal.pointer or '').rpartition('/')[2]}"
+
+
+def _about(reached: Reached | None, purposes: Mapping[str, Purpose]) -> Collection[Purpose]:
+    """What a record is about: all purposes where it is about the person as a whole."""
+    if reached is None:
+        return ()
+    if reached.purpose is None:
+        return purposes.values()
+    purpose = purposes.get(reached.purpose)
+    return () if purpose is None else (purpose,)
 
 
 def _at(refusal: ConsentError, pointer: str) -> ConsentError:

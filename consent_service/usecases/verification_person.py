@@ -12,6 +12,7 @@ import msgspec
 
 from consent_service.domain.consent import fold
 from consent_service.domain.encoding import KEY_BYTES, commitment, genesis_hash, record_hash
+from consent_service.domain.propagation import Granted, granted_first, propagate
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Fact, Preferences, Record, State
 from consent_service.domain.values import Cause, Command, Status
@@ -175,7 +176,9 @@ class PersonCheck:
     def _check_standing(self, record: Record, slug: str) -> None:
         if slug not in self._pairs:
             purpose = self._purposes.get(slug)
-            self._pairs[slug] = None if purpose is None else Pair(purpose)
+            head = self._person.head
+            known_since = None if head is None else head.created_at
+            self._pairs[slug] = None if purpose is None else Pair(purpose, known_since)
             if purpose is None:
                 self._fault(What.CATALOGUE, record.sequence)
         pair = self._pairs[slug]
@@ -216,8 +219,11 @@ class PersonCheck:
 class Pair:
     """What the records of one person and one purpose add up to so far (R15, CORE 7)."""
 
-    def __init__(self, purpose: Purpose) -> None:
+    def __init__(self, purpose: Purpose, known_since: datetime | None) -> None:
+        """`known_since` is null where nobody says since when the person is known: who owes what is not judged then."""
         self._purpose = purpose
+        self._known_since = known_since
+        self._granted: Granted | None = None
         self._facts: list[Fact] = []
         self._latest_at: datetime | None = None
         self._version: int | None = None
@@ -245,8 +251,19 @@ class Pair:
             if fact.preferences is not None:
                 self._preferences = fact.preferences
         version = fact.governing_version if record.status is Status.UNKNOWN else self._version
+        self._propagate(record, version)
         said = (record.standing_version, record.standing_preferences)
         return record.superseded or said == (version, self._preferences)
+
+    def _propagate(self, record: Record, version: int | None) -> None:
+        if self._known_since is None:
+            return
+        if record.standing_version != version:
+            # What somebody wrote there may be no version at all.
+            record = msgspec.structs.replace(record, standing_version=version)
+        if self._granted is None:
+            self._granted = granted_first(self._purpose, self._known_since, record.recorded_at)
+        self._granted, _ = propagate(self._granted, record, self._purpose)
 
     def state(self) -> State:
         state = fold(self._purpose, self._facts)
@@ -269,6 +286,7 @@ class Pair:
             if state.preferences is None
             else _plain(msgspec.json.encode(state.preferences)),
             "preferences_record_id": state.preferences_record_id,
+            **({} if self._granted is None else {"granted_versions": list(self._granted)}),
         }
 
 

@@ -37,7 +37,7 @@ def refused(word: Word, reached: Reached | None = None, purpose: Purpose | None 
     """The refusal's name and pointer, or `believed`, two days after the record."""
     reached = reached or Reached(an_id(77), 3, "nyhetsbrev", allowed=False)
     try:
-        judge(word, reached, purpose or a_purpose(version(1, "a")), day(5))
+        judge(word, reached, [purpose or a_purpose(version(1, "a"))], day(5))
     except ConsentError as refusal:
         return f"{type(refusal).__name__} {refusal.pointer}"
     return "believed"
@@ -78,16 +78,35 @@ def test_R34_about_a_yes_every_outcome_is_believed(outcome: str) -> None:
 
 def test_R34_a_word_about_nothing_is_refused() -> None:
     purpose = a_purpose(version(1, "a"))
-    whole = Reached(an_id(77), 3, None, allowed=None)
-    for reached, about, wanted in (
-        (None, None, "The controller has no such record."),
-        (whole, None, "No version of the record's purpose names a as a recipient."),
-    ):
-        with pytest.raises(ConsentError) as refusal:
-            judge(a_word(), reached, about, day(5))
-
-        assert refusal.value.detail == wanted
+    with pytest.raises(ConsentError, match="has no such record"):
+        judge(a_word(), None, [purpose], day(5))
     assert recipients_of(purpose) == {"a"}
+
+
+WHOLE = Reached(an_id(77), 3, None, allowed=None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        *(({"outcome": one}, "believed") for one in ("stopped", "failed", "not_held", "erased")),
+        (PROMISED, "believed"),
+        ({"recipient": "b"}, "believed"),
+        ({"recipient": "c"}, "NotARecipient"),
+        ({"outcome": "started"}, "InvalidValue"),
+    ],
+)
+def test_R13_about_the_person_as_a_whole_whoever_any_purpose_names_may_speak(
+    fields: dict[str, Any], wanted: str
+) -> None:
+    purposes = [a_purpose(version(1, "a")), a_purpose(version(1, "b"), version(2))]
+    try:
+        judge(a_word(**fields), WHOLE, purposes, day(5))
+        found = "believed"
+    except ConsentError as refusal:
+        found = type(refusal).__name__
+
+    assert found == wanted
 
 
 def test_R34_who_was_dropped_may_still_speak() -> None:

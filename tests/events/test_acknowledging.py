@@ -10,9 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from consent_client.model import Acknowledgement
+from consent_client.recipient.answers import word_of
+from consent_client.wire.reading import read_change
 from consent_client.wire.writing import acknowledgement_message
 from consent_client.words import Outcome
 
@@ -24,12 +27,14 @@ from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer
 from consent_service.events.acknowledging import Acknowledging
 from consent_service.events.publishing.administration import administering, make_topics
+from consent_service.events.wire.encode import encode
 from consent_service.events.wire.topics import acks_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.listening import read_listening
 from consent_service.usecases.propagation import Acknowledgements
 from tests.builders import NOTICES, an_id, day
 from tests.databases import TestDatabase
+from tests.events.samples import a_restriction
 from tests.events.streams import eventually, opened
 from tests.usecases.recording import Room, a_command, open_room, someone
 
@@ -83,8 +88,8 @@ class Talk:
             topic or self.topic(said.controller), message.value, message.key, headers=list(message.headers)
         )
 
-    async def sends(self, value: bytes, key: bytes) -> None:
-        await self._producer.send_and_wait(self.topic(), value, key)
+    async def sends(self, value: bytes, key: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        await self._producer.send_and_wait(self.topic(), value, key, headers=list(headers))
 
     async def settled(self, *about: tuple[UUID, UUID]) -> None:
         """Return once nothing is owed of these records."""
@@ -278,3 +283,26 @@ async def test_R34_after_a_restore_the_words_are_heard_again(
     await talk.rows.execute("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
     async with talk.taking(database, kafka.bootstrap):
         await talk.settled(about)
+
+
+async def test_R13_what_a_recipient_says_about_a_person_as_a_whole_is_kept(
+    database: TestDatabase, kafka: KafkaServer, talk: Talk
+) -> None:
+    """The client's own word on the service's own event; no command writes such a record yet."""
+    await make(kafka, [talk.topic("ansettr")])
+    subject_id, given = await talk.given()
+    told = msgspec.structs.replace(a_restriction(), subject_id=subject_id, record_id=an_id(7), sequence=2)
+    await talk.rows.execute(
+        "insert into records (record_id, controller, subject_id, sequence, command, recorded_at, effective_at, superseded,"
+        " channel, previous_hash, record_hash) select $1, controller, subject_id, 2, 'restrict', recorded_at, effective_at,"
+        " false, channel, previous_hash, record_hash from records where record_id = $2",
+        *(told.record_id, given),
+    )
+    said = word_of(read_change(encode(told, talk.prefix)), "brevo", [Outcome.STOPPED, Outcome.STOPPED])
+    assert said is not None
+    message = acknowledgement_message(msgspec.structs.replace(said, at=talk.room.clock()))
+    await talk.sends(message.value, message.key, message.headers)
+
+    async with talk.taking(database, kafka.bootstrap):
+        await talk.settled((subject_id, given))
+    assert await talk.rows.fetchval("select record_id from acknowledgements") == told.record_id

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from consent_service.domain.catalogue import ControllerEntry
 from consent_service.embedded.ports import free_port
+from consent_service.events.publishing import making
 from consent_service.events.wire.consume import read_change, read_state
+from consent_service.events.wire.topic_ids import read_topic_ids
+from consent_service.events.wire.topics import SETTINGS, kind_of, recipients_topics
 from consent_service.storage.catalogue import add_controller
 from tests.events.streams import (
     Stream,
     a_record,
+    administrator,
     by_subject,
     eventually,
     opened,
@@ -130,3 +135,33 @@ async def test_R27_a_state_topic_that_comes_after_the_records_is_filled(stream: 
             return {state.subject_id for state in states if state} == {subject(n) for n in range(20)}
 
         await eventually(filled)
+
+
+async def test_R34_topics_that_recipients_write_are_made_again_while_a_relay_runs(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No lane notices: the relay writes nothing there."""
+    monkeypatch.setattr(making, "WATCH_S", 0.1)
+    topics = recipients_topics(stream.prefix)
+    async with stream.relay() as relay, administrator(stream.bootstrap) as admin:
+        await stream.append([a_record(1, 1)])
+        await stream.drained()
+        before = await read_topic_ids(admin._client, topics)
+        await admin.delete_topics(list(topics))
+
+        async def are_made_again() -> bool:
+            try:
+                now = await read_topic_ids(admin._client, topics)
+            except KafkaError:
+                return False
+            return all(now[topic] != before[topic] for topic in topics)
+
+        await eventually(are_made_again)
+        await stream.append([a_record(1, 2)])
+        await stream.drained()
+        assert not relay.failing
+
+    for topic in topics:
+        assert (await stream.topic_settings(topic)).items() >= SETTINGS[kind_of(topic)].items()
+    assert await told(stream) == {1: [1, 2]}
+    assert "a topic was deleted: it is made again" in caplog.messages

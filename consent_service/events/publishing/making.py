@@ -8,6 +8,7 @@ the new one, ahead of all that is older.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
@@ -32,6 +33,9 @@ from consent_service.storage.relay_leases import (
 from consent_service.storage.relaying import read_filled
 
 _log = logging.getLogger(__name__)
+
+#: How often it is looked whether topics are still there to which no lane writes.
+WATCH_S = 15.0
 
 
 class TopicMaker:
@@ -129,3 +133,45 @@ class TopicMaker:
                     )
         self._refused = left
         return left
+
+
+class TopicWatch:
+    """Sees that a topic is gone to which no relay writes: one of those that recipients write.
+
+    It looks beside the relay's work, and now and then: a lane notices at once where its own topics are gone.
+    """
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._looking: asyncio.Task[list[str]] | None = None
+        self._look_at: float | None = None
+
+    def is_missing(self, topics: Collection[str]) -> bool:
+        """Whether one of these, which were there, was gone when it was last looked; said once for each look."""
+        now = asyncio.get_running_loop().time()
+        if self._looking is None:
+            if self._look_at is not None and now >= self._look_at:
+                self._looking = asyncio.create_task(self._missing(frozenset(topics)))
+            if self._look_at is None or now >= self._look_at:
+                self._look_at = now + WATCH_S
+            return False
+        if not self._looking.done():
+            return False
+        looking, self._looking = self._looking, None
+        missing = looking.result()
+        for topic in missing:
+            _log.warning("a topic was deleted: it is made again", extra={"topic": topic})
+        return bool(missing)
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+            self._looking = None
+
+    async def _missing(self, topics: Collection[str]) -> list[str]:
+        """Where Kafka does not answer the lanes say so."""
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S), administering(self._kafka.bootstrap) as admin:
+                return await missing_topics(admin, topics)
+        return []

@@ -21,7 +21,7 @@ from consent_service.events.publishing.filling import Filling
 from consent_service.events.publishing.groups import LEASE_MARGIN_S, LEASE_S, RENEW_AFTER_S, Groups, delay_s
 from consent_service.events.publishing.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
 from consent_service.events.publishing.lane import Lane, Told
-from consent_service.events.publishing.making import TopicMaker
+from consent_service.events.publishing.making import TopicMaker, TopicWatch
 from consent_service.events.publishing.telling import Telling
 from consent_service.events.publishing.trouble import Trouble
 from consent_service.events.wire.heartbeats import BEGINNING
@@ -68,6 +68,7 @@ class Relay:
         self._maker = TopicMaker(
             database, kafka, holder=holder, lease_s=LEASE_S, others_stop_s=RENEW_AFTER_S + LEASE_MARGIN_S
         )
+        self._watch = TopicWatch(kafka)
         self._metrics = metrics
         self._batch_rows_max = batch_rows_max
         self._events = EventReader()
@@ -117,6 +118,7 @@ class Relay:
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
+            await self._watch.close()
             await self._groups.drop_all()
             await self._let_go()
         if not working.cancelled():
@@ -178,6 +180,8 @@ class Relay:
 
     async def _make_topics(self) -> None:
         """Where some are missing, try now and then; those that there are do not wait for it."""
+        if self._topics is not None and self._watch.is_missing(self._topics):
+            self._topics = None
         now = asyncio.get_running_loop().time()
         tried = self._tried == self._wanted and now < self._make_at
         if self._topics is not None and (tried or self._topics.issuperset(self._wanted)):

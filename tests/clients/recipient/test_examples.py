@@ -59,7 +59,8 @@ async def test_the_recruitment_database_deletes_the_candidate_who_withdraws(
             assert (await client.post(path, json={})).status_code == 201
 
         async def erased() -> bool:
-            return [word.outcome for word in await topics.acknowledgements()] == [2, 6]
+            # One that began late enough hears only what stands in the end.
+            return [word.outcome for word in await topics.acknowledgements()] in ([2, 6], [6])
 
         await eventually(erased)
         assert await running.stop() == 0, "\n".join(running.lines)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from aiokafka import TopicPartition
 from consent_client.model import Acknowledgement, Change
-from consent_client.recipient import MemoryStore, Store
+from consent_client.recipient import Begin, MemoryStore, Store
 from consent_client.recipient.consuming import Consuming, Source
 from consent_client.recipient.counters import Counters
 from consent_client.recipient.events import understood
@@ -55,6 +55,9 @@ class Led:
     def assignment(self) -> frozenset[TopicPartition]:
         return self.assigned
 
+    def partitions_for_topic(self, _: str) -> frozenset[int]:
+        return frozenset({0, 1})
+
     def paused(self) -> frozenset[TopicPartition]:
         return frozenset()
 
@@ -91,7 +94,8 @@ class Held(Consuming):
         duty = Duty("ansettr", "system", ("nyhetsbrev",))
         self.handling = handling = Handling(duty, call, store, Silent(), bury, QUICK, counters)
         catch_up: Any = None
-        super().__init__(Source("", "consent", "group", {}), handling, store, QUICK, counters, catch_up)
+        source = Source("", "consent", "group", {}, begin=Begin.EARLIEST)
+        super().__init__(source, handling, store, QUICK, counters, catch_up)
         self._consumer = consumer
 
     @property

@@ -166,18 +166,30 @@ async def test_a_promise_without_a_time_zone_is_its_handlers_failure_and_nobody_
     assert await topics.outcomes(2) == ["2 stopped"]
 
 
-async def test_nothing_of_a_person_is_logged(topics: Topics, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_logged_with_its_record_and_nothing_of_the_person(
+    topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "consent_client")
     await topics.tell(a_step(1, 1), a_step(2, 1))
-    await topics.garble(3)
+    garbled = await topics.garble(3)
     system = System(fails=only(1))
 
     async with obeying(system, topics):
         await until(lambda: system.counters.parked == 2)
 
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("consent_client")]
-    assert any(line.startswith("the handler failed: RuntimeError at systems.py:") for line in ours)
-    assert [line for line in ours if "0198f3a2" in line] == []
+    failed, parked = (
+        f"record {a_step(1, 1).record_id}",
+        "an event is parked, and with it all that this person's",
+    )
+    assert any(
+        line.startswith(f"the handler failed on {failed}: RuntimeError at systems.py:") for line in ours
+    )
+    assert sorted(line.rpartition(": ")[2] for line in ours if line.startswith(parked)) == [
+        f"handler-failed, {failed}",
+        f"not-understood, {garbled}",
+    ]
+    assert [line for line in ours for number in (1, 2, 3) if str(subject(number)) in line] == []
 
 
 async def test_an_erasure_reaches_the_handler_by_its_command(topics: Topics) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from consent_client.recipient.opening import store_from
 from consent_client.recipient.store import SealedRecord, Settled, Told
 from consent_client.words import Outcome
 
+from tests.clients.recipient.systems import until
 from tests.clients.recipient.topics import record_id
 from tests.databases import TestDatabase
 from tests.events.streams import subject
@@ -175,6 +177,19 @@ async def test_a_locked_or_broken_file_is_unavailable_and_keeps_nothing(tmp_path
 
     with pytest.raises(Unavailable, match="SQLITE_CANTOPEN"):
         await SqliteStore(tmp_path / "missing" / "recipient.db").open(OWNER)
+
+
+async def test_a_closed_file_leaves_no_thread_and_can_be_opened_again(tmp_path: Path) -> None:
+    others = set(threading.enumerate())
+    store = SqliteStore(tmp_path / "recipient.db")
+    for sequence in (1, 2):
+        await store.open(OWNER)
+        await store.settle([act(sequence)])
+        assert len(set(threading.enumerate()) - others) == 1
+        await store.close()
+        await until(lambda: set(threading.enumerate()) <= others)
+        with pytest.raises(Unavailable, match="not open"):
+            await store.settled(["anna"])
 
 
 async def test_a_database_that_goes_away_is_unavailable_and_comes_back(database: TestDatabase) -> None:

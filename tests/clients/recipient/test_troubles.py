@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +23,7 @@ from tests.clients.recipient.test_kills import journal, member
 from tests.clients.recipient.test_parked import beside
 from tests.clients.recipient.test_recipient import all_committed
 from tests.clients.recipient.topics import Topics, a_step
-from tests.events.streams import eventually, subject
+from tests.events.streams import PATIENCE_S, eventually, subject
 
 LATE = msgspec.structs.replace(QUICK, answer_s=1.0)
 
@@ -123,7 +126,7 @@ def _fill(connection: sqlite3.Connection) -> None:
 
 async def test_words_that_nobody_takes_hold_the_progress(topics: Topics, kafka: KafkaServer) -> None:
     lonely = Topics(kafka.bootstrap, topics.prefix + ".lonely")
-    await lonely.make("changes")
+    await lonely.make("changes", "state")
     await lonely.tell(a_step(1, 1))
     system = System()
 
@@ -216,6 +219,27 @@ async def test_a_recipient_that_is_cancelled_leaves_as_one_that_is_stopped(topic
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await topics.committed(GROUP) == 1
+
+
+async def test_SIGTERM_ends_all_recipients_of_a_process(topics: Topics) -> None:
+    one, other = System(), System()
+    other.slug = "other"
+    where: dict[str, Any] = {
+        "kafka": topics.bootstrap,
+        "prefix": topics.prefix,
+        "controller": "ansettr",
+        "limits": QUICK,
+    }
+    running = [asyncio.create_task(system.run(**where)) for system in (one, other)]
+    try:
+        await until(lambda: one.counters.lag == other.counters.lag == 0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(asyncio.gather(*running), PATIENCE_S)
+    finally:
+        for task in running:
+            task.cancel()
+    # What the process did with the signal before is left as it was.
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 async def test_SIGTERM_ends_a_process_well(topics: Topics, tmp_path: Path) -> None:

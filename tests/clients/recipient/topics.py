@@ -6,20 +6,23 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+from consent_client import clock
 from consent_client.wire.envelope import ACKNOWLEDGED, DEAD_LETTER, type_of
 from consent_client.wire.pb.consent.v1 import events_pb2 as pb
 
-from consent_service.domain.changes import ConsentChange, ConsentState
+from consent_service.domain.changes import ConsentChange, ConsentState, PurposePublished
 from consent_service.domain.values import Command, Reason, Status
 from consent_service.events.wire.encode import encode, encode_state
+from consent_service.events.wire.heartbeats import BEGINNING, encode_heartbeat
 from consent_service.events.wire.messages import Message
-from tests.events.samples import a_change, a_state
+from tests.events.samples import a_change, a_heartbeat, a_state
 from tests.events.streams import administrator, consumer, read_to_end, subject
 
 PARTITIONS = 6
@@ -92,11 +95,32 @@ class Topics:
     async def tell_states(self, *states: ConsentState) -> None:
         await self._send([encode_state(state, self.prefix) for state in states])
 
-    async def garble(self, number: int, value: bytes = b"\xff\xff\xff") -> None:
-        """A message under the subject's key that nobody understands."""
+    async def tell_purposes(self, *purposes: PurposePublished) -> None:
+        await self._send([encode(purpose, self.prefix) for purpose in purposes])
+
+    async def beat(self, kind: str = "state", *, filled: bool = True) -> None:
+        """One group of shards speaks on each partition, as of now, or while it has yet to fill the topic."""
+        at = clock.now()
+        oldest = timedelta() if filled else at - BEGINNING
+        await self._send(
+            [
+                Message(
+                    f"{self.prefix}.{kind}.v1",
+                    *encode_heartbeat(a_heartbeat(shard_group=number, at=at, oldest_unpublished=oldest)),
+                    number,
+                )
+                for number in range(PARTITIONS)
+            ]
+        )
+
+    async def garble(self, number: int, value: bytes = b"\xff\xff\xff") -> str:
+        """A message under the subject's key that nobody understands. Returns its place in words."""
         message = encode(a_step(number, 1), self.prefix)
         async with self.producer() as producer:
-            await producer.send_and_wait(self.changes, value, key=message.key, headers=list(message.headers))
+            place = await producer.send_and_wait(
+                self.changes, value, key=message.key, headers=list(message.headers)
+            )
+        return f"{place.topic} partition {place.partition} offset {place.offset}"
 
     async def garble_state(self, number: int) -> None:
         """A state of the subject that nobody understands."""

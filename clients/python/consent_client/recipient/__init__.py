@@ -16,12 +16,13 @@ from consent_client.recipient.mapping import MappingKey, MappingUnreadable
 from consent_client.recipient.memory import MemoryStore
 from consent_client.recipient.postgres import PostgresStore
 from consent_client.recipient.recipient import Recipient
-from consent_client.recipient.settings import Limits
+from consent_client.recipient.settings import Begin, Limits
 from consent_client.recipient.sqlite import SqliteStore
 from consent_client.recipient.store import Store
 
 __all__ = [
     "Accepted",
+    "Begin",
     "Counters",
     "Limits",
     "MappingKey",

@@ -1,22 +1,25 @@
-"""What stands, from the state topic: where changes are gone unread, or the ledger came back from a backup."""
+"""What stands, from the state topic: at a first start, where changes are gone, or after the ledger came back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.partitioner import murmur2
 
 from consent_client.errors import NotUnderstood, Unavailable
 from consent_client.recipient.events import nothing_known, told_of, understood
 from consent_client.recipient.handling import Duty
+from consent_client.recipient.reading import reading
 from consent_client.recipient.store import Pair, Store, Told
-from consent_client.wire.envelope import STATE, type_of
-from consent_client.wire.reading import read_state_key
+from consent_client.wire.envelope import HEARTBEAT, STATE, type_of
+from consent_client.wire.reading import read_heartbeat, read_state_key
 from consent_client.wire.topics import state_topic
 
-_FETCH_MS = 500
+#: A group of shards that tells of an event which waits since then has yet to fill the topic.
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CatchUp:
@@ -30,25 +33,24 @@ class CatchUp:
         self._duty = duty
         self._store = store
 
-    async def what_stands(self, partition: int, partitions: int) -> list[Told]:
-        """The last state of each pair of the duty whose changes lie in this partition of so many."""
+    async def what_stands(self, partition: int, partitions: int, *, filled: bool) -> list[Told]:
+        """The last state of each pair of the duty whose changes lie in this partition of so many.
+
+        With `filled`, only of a topic of which no relay says that it has yet to be filled. Raises Unavailable.
+        """
         last: dict[bytes, Told] = {}
-        consumer = AIOKafkaConsumer(self._topic, **self._options, auto_offset_reset="earliest")
-        try:
-            await consumer.start()
-            places = consumer.assignment()
-            if not places:
-                raise Unavailable(f"{self._topic} is not there")
-            ends = await consumer.end_offsets(places)
-            behind = [place for place in places if ends[place] > 0]
-            while behind:
-                for messages in (await consumer.getmany(*behind, timeout_ms=_FETCH_MS)).values():
-                    for message in messages:
-                        if _is_in(message.key, partition, partitions) and self._is_ours(message):
-                            last[message.key] = self._told(message)
-                behind = [place for place in behind if await consumer.position(place) < ends[place]]
-        finally:
-            await consumer.stop()
+        being_filled: dict[tuple[int, int], bool] = {}
+        async with reading(self._options, self._topic) as states:
+            # Of as many partitions each holds the subjects of the one with its number.
+            alike = len(states.partitions) == partitions
+            async with aclosing(states.messages({partition} if alike else states.partitions)) as messages:
+                async for message in messages:
+                    if type_of(message) == HEARTBEAT:
+                        being_filled |= _heard(message)
+                    elif (alike or _is_in(message.key, partition, partitions)) and self._is_ours(message):
+                        last[message.key] = self._told(message)
+        if filled and any(being_filled.values()):
+            raise Unavailable(f"{self._topic} is being filled")
         return [told for told in last.values() if told.value is not None]
 
     async def what_is_lost(self, stands: list[Told], partition: int, ledger_epoch: int) -> list[Told]:
@@ -69,7 +71,11 @@ class CatchUp:
     def _is_ours(self, message: Any) -> bool:
         if message.value is not None and type_of(message) != STATE:
             return False
-        controller, _, purpose = read_state_key(message.key)
+        try:
+            controller, _, purpose = read_state_key(message.key)
+        except NotUnderstood:
+            # Nobody can tell whose it is.
+            return False
         return controller == self._duty.controller and (purpose is None or purpose in self._duty.purposes)
 
     def _told(self, message: Any) -> Told:
@@ -85,6 +91,15 @@ class CatchUp:
             value=told.value,
             headers=told.headers,
         )
+
+
+def _heard(message: Any) -> dict[tuple[int, int], bool]:
+    """Whether the group of shards that speaks has yet to fill the topic; one that is not understood says nothing."""
+    try:
+        beat = read_heartbeat(message)
+    except NotUnderstood:
+        return {}
+    return {(message.partition, beat.shard_group): beat.oldest_unpublished >= beat.at - _BEGINNING}
 
 
 def _is_in(key: bytes | None, partition: int, partitions: int) -> bool:

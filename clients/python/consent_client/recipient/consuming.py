@@ -21,8 +21,9 @@ from consent_client.recipient.events import Event, told_of, understood
 from consent_client.recipient.handling import Handling
 from consent_client.recipient.lanes import Lanes, Work
 from consent_client.recipient.partition import LeftOff, Partition
-from consent_client.recipient.settings import Limits
-from consent_client.recipient.store import Store, Told
+from consent_client.recipient.settings import Begin, Limits
+from consent_client.recipient.store import Store
+from consent_client.recipient.taking_over import TakeOver
 from consent_client.wire.envelope import HEARTBEAT, type_of
 from consent_client.wire.topics import changes_topic
 
@@ -45,6 +46,7 @@ class Source(msgspec.Struct, frozen=True):
     group: str
     options: Mapping[str, Any]
     member: str | None = None
+    begin: Begin = Begin.STANDING
 
 
 class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -64,9 +66,9 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         self._store = store
         self._limits = limits
         self._counters = counters
-        self._catch_up = catch_up
         self._topic = changes_topic(source.prefix)
         self._lanes = Lanes()
+        self._take_over = TakeOver(catch_up, handling, store, self._lanes, limits, self._put, self._say_alive)
         self._held: dict[TopicPartition, Partition] = {}
         # The consumer's own `assignment` tells the old one until there is a new one.
         self._assigned: frozenset[TopicPartition] = frozenset()
@@ -141,9 +143,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _read(self) -> None:
         while True:
             if not await self._lanes.room(self._limits.events_max // 2, limit_s=_FETCH_S):
-                # Asking for nothing tells the group that this member lives.
-                self._consumer.pause(*self._consumer.assignment())
-                await self._consumer.getmany(timeout_ms=0)
+                await self._say_alive()
                 continue
             self._consumer.resume(*self._consumer.paused())
             for where in self._assigned:
@@ -163,6 +163,11 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
                     with contextlib.suppress(LeftOff):
                         await self._take(partition, messages)
 
+    async def _say_alive(self) -> None:
+        """Asking for nothing tells the group that this member lives."""
+        self._consumer.pause(*self._consumer.assignment())
+        await self._consumer.getmany(timeout_ms=0)
+
     async def _partition(self, where: TopicPartition) -> Partition | None:
         """Taken up with what is parked there; None where it was lost meanwhile."""
         partition = self._held.get(where)
@@ -179,21 +184,34 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         async with asyncio.timeout(self._limits.answer_s):
             partition.committed = await self._consumer.committed(where)
         partition.next_offset = partition.committed
-        if partition.committed is None and partition.ledger_epoch is not None:
+        if partition.committed is None:
+            await self._begin(where, partition)
+
+    async def _begin(self, where: TopicPartition, partition: Partition) -> None:
+        """Where nothing is committed. Raises LeftOff."""
+        if partition.ledger_epoch is not None:
             # Kafka has forgotten a member that was here before: it expects all that was ever told.
             partition.next_offset = 0
+        elif self._source.begin is Begin.STANDING:
+            await self._take_over.at_first(partition, self._partitions)
+        elif self._source.begin is Begin.NOW:
+            async with asyncio.timeout(self._limits.answer_s):
+                ends = await self._consumer.end_offsets([where])
+            if not partition.closed.is_set():
+                self._consumer.seek(where, ends[where])
+                partition.next_offset = ends[where]
 
     async def _take(self, partition: Partition, messages: Sequence[Any]) -> None:
         for message in messages:
             if partition.next_offset is not None and message.offset > partition.next_offset:
-                _log.error("changes are gone before they were read: taking over what stands")
-                await self._take_over(partition)
+                await self._take_over.over_gap(partition, self._partitions)
             if type_of(message) == HEARTBEAT and not partition.closed.is_set():
                 partition.skip(message.offset)
                 continue
             event = understood(told_of(message))
             if event.change is not None and event.change.ledger_epoch > (partition.ledger_epoch or 0):
-                await self._enter_epoch(partition, event.change.ledger_epoch)
+                epoch = event.change.ledger_epoch
+                await self._take_over.enter_epoch(partition, self._partitions, epoch)
             if partition.closed.is_set():
                 return
             if self._handling.concerns(event):
@@ -202,38 +220,12 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 partition.skip(message.offset)
 
+    @property
+    def _partitions(self) -> int:
+        return len(self._consumer.partitions_for_topic(self._topic) or ())
+
     def _put(self, partition: Partition, event: Event) -> None:
         self._lanes.put(partition, event.told.subject, lambda: self._handling.arrived(partition, event))
-
-    async def _take_over(self, partition: Partition, ledger_epoch: int | None = None) -> None:
-        """Act on what stands; in a new ledger epoch also on what it knows no more."""
-        count = len(self._consumer.partitions_for_topic(self._topic) or ())
-        stands = await self._catch_up.what_stands(partition.number, count)
-        lost: list[Told] = []
-        if ledger_epoch is not None:
-            # A state of an earlier epoch is about to be told anew; until then it is not known.
-            lost = await self._catch_up.what_is_lost(stands, partition.number, ledger_epoch)
-        for told in [*stands, *lost]:
-            event = understood(told)
-            if ledger_epoch is None or _is_of(event, ledger_epoch):
-                await self._room()
-                if partition.closed.is_set():
-                    return
-                self._put(partition, event)
-        await partition.idle()
-
-    async def _enter_epoch(self, partition: Partition, ledger_epoch: int) -> None:
-        if partition.ledger_epoch is not None:
-            _log.warning("the ledger was restored from a backup: taking over what stands")
-            await self._take_over(partition, ledger_epoch)
-            if partition.closed.is_set():
-                return
-        await self._handling.persist(partition, lambda: self._store.set_epoch(partition.number, ledger_epoch))
-        partition.ledger_epoch = ledger_epoch
-
-    async def _room(self) -> None:
-        while not await self._lanes.room(self._limits.events_max, limit_s=_FETCH_S):
-            continue
 
     async def _commit_regularly(self) -> None:
         while True:
@@ -296,8 +288,3 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def _again(handling: Handling, partition: Partition, subject: str) -> Work:
     return lambda: handling.again(partition, subject)
-
-
-def _is_of(event: Event, ledger_epoch: int) -> bool:
-    """What is not understood is of any."""
-    return event.change is None or event.change.ledger_epoch >= ledger_epoch

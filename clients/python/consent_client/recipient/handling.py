@@ -196,7 +196,8 @@ class Handling:
                     outcomes = [await self._call(_about(change, purpose)) for purpose in new]
             except Exception as error:  # noqa: BLE001  whatever it raises, it has not acted
                 self._counters.failed += 1
-                _log.warning("the handler failed: %s at %s", type(error).__name__, _where(error))
+                what, where = type(error).__name__, _where(error)
+                _log.warning("the handler failed on %s: %s at %s", _named(event), what, where)
                 return HANDLER_FAILED
             said = word_of(change, self.duty.recipient, outcomes)
             acts = [_settled(partition, subject, purpose, place, said) for purpose in new]
@@ -211,7 +212,9 @@ class Handling:
         """Once for each event that is not getting through: the word `failed`, and a dead letter."""
         told, change = event.told, event.change
         _log.error(
-            "an event is parked, and with it all that this person's events say from now on: %s", reason
+            "an event is parked, and with it all that this person's events say from now on: %s, %s",
+            reason,
+            _named(event),
         )
         if change is not None and change.record_id.int:
             said = word(change, self.duty.recipient, Outcome.FAILED)
@@ -255,6 +258,16 @@ def _filed(told: Told, partition: Partition) -> Told:
     if told.partition == partition.number:
         return told
     return msgspec.structs.replace(told, partition=partition.number)
+
+
+def _named(event: Event) -> str:
+    """By what it can be found, and not whose it is."""
+    told, change = event.told, event.change
+    if change is not None and change.record_id.int:
+        return f"record {change.record_id}"
+    if not told.topic:
+        return "a record that a restored ledger does not have"
+    return f"{told.topic} partition {told.partition} offset {told.offset}"
 
 
 def _about(change: Change, purpose: str) -> Change:

@@ -24,6 +24,8 @@ class Partition:
         """Of the first message not yet taken; None before it is known."""
         self.committed: int | None = None
         self.closed = asyncio.Event()
+        self.taken_over = 0
+        """Events of what stands, from elsewhere, that are not done: until they are, what is committed leads to them."""
         self._open: dict[int, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -35,14 +37,21 @@ class Partition:
         """A message that asks for nothing."""
         self.next_offset = offset + 1
 
+    def take_over(self) -> None:
+        """An event from elsewhere begins."""
+        self.taken_over += 1
+
     def done(self, told: Told) -> None:
-        """What came from elsewhere has no part in the progress here."""
         if told.topic == self.topic:
             self._open.pop(told.offset, None)
+        else:
+            self.taken_over -= 1
 
     @property
     def progress(self) -> int | None:
-        """Everything below this offset is done; None before anything was taken."""
+        """Everything below this offset is done; None before anything was taken. It waits for what is taken over."""
+        if self.taken_over:
+            return self.committed
         return next(iter(self._open), self.next_offset)
 
     @property

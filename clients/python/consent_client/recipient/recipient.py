@@ -24,7 +24,7 @@ from consent_client.recipient.mapping import AskIdentifiers, MappingKey, OwnReco
 from consent_client.recipient.opening import store_from
 from consent_client.recipient.running import Member, told_to_stop
 from consent_client.recipient.sending import SendAcknowledgements
-from consent_client.recipient.settings import Limits
+from consent_client.recipient.settings import Begin, Limits
 from consent_client.recipient.store import Store
 from consent_client.words import Outcome
 
@@ -66,7 +66,7 @@ class Recipient(ABC):
     async def find(self, identifiers: Sequence[Any]) -> str | None:
         """Your own id of whoever has these identifiers (`type`, `value`); None where you hold nobody of the sort.
 
-        `record_of` asks it once for each person.
+        `record_of` asks it at each change until somebody is found: whom you do not hold today you may hold tomorrow.
         """
         return None
 
@@ -76,8 +76,9 @@ class Recipient(ABC):
         return self._counters or Counters()
 
     async def record_of(self, subject_id: UUID) -> str | None:
-        """Your own id of a person: remembered, or found once by their identifiers at the service.
+        """Your own id of a person: remembered once it was found by their identifiers at the service.
 
+        Nobody is not remembered, since a stop that believed it would leave in place whom you have come to hold since.
         Call it in `start`: once the person is erased at the service, only what was remembered tells whom to stop.
         """
         at_work = self._running()
@@ -144,6 +145,7 @@ class Recipient(ABC):
         prefix: str = "consent",
         group: str | None = None,
         member: str | None = None,
+        begin: Begin | str = Begin.STANDING,
         client: AskIdentifiers | None = None,
         acknowledge_over: SendAcknowledgements | None = None,
         mapping_keys: Sequence[MappingKey] = (),
@@ -156,14 +158,14 @@ class Recipient(ABC):
         `kafka` is host:port, `kafka_options` (TLS, SASL) go to aiokafka as they are. `store`: the path of an SQLite
         file, a `postgresql://` URL, or None for memory. `client` is asked for identifiers; words go to Kafka, or over
         HTTP with `acknowledge_over`. All members of one `group` share the work; one with a name of its own, `member`,
-        keeps its partitions when it is begun again at once.
+        keeps its partitions when it is begun again at once. `begin`: where a new group begins.
         """
         duty, chosen = self._duty(controller), store_from(store)
         group = group or f"consent-recipient-{controller}-{self.slug}"
         self._counters = Counters()
         work = Member(
             duty=duty,
-            source=Source(kafka, prefix, group, kafka_options or {}, member),
+            source=Source(kafka, prefix, group, kafka_options or {}, member, Begin(begin)),
             store=chosen,
             limits=limits or Limits(),
             counters=self._counters,

@@ -18,6 +18,7 @@ from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.consuming import Consuming, Source
 from consent_client.recipient.counters import Counters
 from consent_client.recipient.handling import Call, Duty, Handling
+from consent_client.recipient.naming import warn_of_misnaming
 from consent_client.recipient.sending import HttpAcknowledging, KafkaSender, SendAcknowledgements
 from consent_client.recipient.settings import Limits
 from consent_client.recipient.store import Store
@@ -66,15 +67,19 @@ class Member(msgspec.Struct, frozen=True):
         await self._until(stop, lambda: self.store.open(self.duty.owner))
         if stop.is_set():
             return
-        catch_up = CatchUp(
-            self.source.bootstrap, self.source.prefix, self.source.options, self.duty, self.store
-        )
-        await self._until(
-            stop,
-            lambda: Consuming(self.source, handling, self.store, self.limits, self.counters, catch_up).run(
-                stop
-            ),
-        )
+        where = (self.source.bootstrap, self.source.prefix, self.source.options, self.duty)
+        catch_up = CatchUp(*where, self.store)
+        warning = asyncio.create_task(warn_of_misnaming(*where))
+        try:
+            await self._until(
+                stop,
+                lambda: Consuming(
+                    self.source, handling, self.store, self.limits, self.counters, catch_up
+                ).run(stop),
+            )
+        finally:
+            warning.cancel()
+            await asyncio.gather(warning, return_exceptions=True)
 
     async def _until(self, stop: asyncio.Event, act: Callable[[], Awaitable[None]]) -> None:
         """Try until it ends well, or told to stop."""
@@ -93,22 +98,46 @@ class Member(msgspec.Struct, frozen=True):
                     await stop.wait()
 
 
+#: Of every recipient that runs in the main thread: a process has one handler for each signal.
+_listening: set[asyncio.Event] = set()
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 @contextlib.contextmanager
 def told_to_stop(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
-    """The caller's event, or one that SIGTERM and SIGINT set while the block runs."""
+    """The caller's event, or one that SIGTERM and SIGINT set while the block runs, as they do all others'."""
     if stop is not None:
         yield stop
         return
-    stop, loop, numbers = asyncio.Event(), asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
-    heard = []
-    if threading.current_thread() is threading.main_thread():
-        for number in numbers:
-            # Windows has no such handlers: there the task is cancelled.
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, stop.set)
-                heard.append(number)
+    stop = asyncio.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    loop = asyncio.get_running_loop()
+    if not _listening:
+        _handle_signals(loop)
+    _listening.add(stop)
     try:
         yield stop
     finally:
-        for number in heard:
+        _listening.discard(stop)
+        if not _listening:
+            _leave_signals(loop)
+
+
+def _tell_all() -> None:
+    for stop in _listening:
+        stop.set()
+
+
+def _handle_signals(loop: asyncio.AbstractEventLoop) -> None:
+    for number in _SIGNALS:
+        # Windows has no such handlers: there the task is cancelled.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, _tell_all)
+
+
+def _leave_signals(loop: asyncio.AbstractEventLoop) -> None:
+    for number in _SIGNALS:
+        with contextlib.suppress(NotImplementedError):
             loop.remove_signal_handler(number)

@@ -124,7 +124,11 @@ class HttpAcknowledging:
             if error.status not in _UNKNOWN_RECORD:
                 raise Unavailable(f"acknowledgements are refused: {error.type}") from error
             if len(words) == 1:
-                _log.error("the service does not take the acknowledgement of a record: %s", error.type)
+                _log.error(
+                    "the service does not take the acknowledgement of record %s: %s",
+                    words[0].record_id,
+                    error.type,
+                )
                 return
             for word in words:
                 await self.acknowledge([word])

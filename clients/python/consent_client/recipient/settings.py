@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 
 from consent_client import clock
+
+
+class Begin(StrEnum):
+    """Where a group begins of which Kafka and the store know nothing."""
+
+    STANDING = "standing"
+    """With what stands for each person, whenever it was said; then with the changes."""
+    EARLIEST = "earliest"
+    """With the first change that Kafka still keeps, step by step."""
+    NOW = "now"
+    """With the next change. What was said before stays unheard."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from consent_client.recipient.rows import made_act, pack, read_told
 from consent_client.recipient.store import Pair, Parked, SealedRecord, Settled, Told, digest_of
 
 LOCK_WAIT_S = 2.0
+_NOT_OPEN = "the recipient's store is not open"
 TABLES = """
 create table if not exists settled (
     owner text, subject text, purpose text, partition integer, ledger_epoch integer, sequence integer, word blob,
@@ -73,16 +74,23 @@ class SqliteStore:
         self._lock_wait_s = lock_wait_s
         self._owner = ""
         self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, "recipient-store")
+        self._thread: ThreadPoolExecutor | None = None
 
     async def open(self, owner: str) -> None:
         self._owner = owner
+        self._thread = self._thread or ThreadPoolExecutor(1, "recipient-store")
         await self._run(self._connect)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        try:
+            if connection is not None:
+                await asyncio.get_running_loop().run_in_executor(thread, connection.close)
+        finally:
+            thread.shutdown(wait=False)
 
     async def settled(self, subjects: Collection[str]) -> Mapping[Pair, Settled]:
         wanted = "where owner = ? and subject in (select value from json_each(?))"
@@ -170,6 +178,8 @@ class SqliteStore:
 
     async def _run(self, act: Callable[[], Answer]) -> Answer:
         """In the store's own thread, one after the other."""
+        if self._thread is None:
+            raise Unavailable(_NOT_OPEN)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, act)
         except sqlite3.Error as error:
@@ -182,7 +192,7 @@ class SqliteStore:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise Unavailable("the recipient's store is not open")
+            raise Unavailable(_NOT_OPEN)
         return self._connection
 
     def _connect(self) -> None:

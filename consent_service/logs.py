@@ -17,6 +17,7 @@ FIELDS = frozenset(
         "controller",
         "count",
         "error",
+        "holder",
         "method",
         "milliseconds",
         "offset",

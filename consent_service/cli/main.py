@@ -10,13 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 from consent_service import __version__
-from consent_service.cli import catalogue, database, demo, events, ledger, run, serve, sweep, token
+from consent_service.cli import catalogue, database, demo, events, keys, ledger, run, serve, sweep, token
 from consent_service.cli.running import settings_beside
 from consent_service.domain.errors import ConsentError
 from consent_service.settings import Settings, SettingsError, load_settings
 
 #: In the order of the help text.
-COMMANDS: tuple[ModuleType, ...] = (run, serve, sweep, database, catalogue, token, ledger, events, demo)
+COMMANDS: tuple[ModuleType, ...] = (run, serve, sweep, database, catalogue, token, keys, ledger, events, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ ROLES = {
     "reconciliation": "consent_auditor",
     "relay_leases": "consent_relay",
     "relaying": "consent_relay",
+    "rotation": "consent_keeper",
     "sweeping": "consent_sweeper",
     "verification": "consent_auditor",
 }
@@ -27,7 +28,14 @@ ALSO = {
     ("idempotency", "_SWEEP"): ("consent_sweeper",),
     ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner", "consent_service"),
     ("relaying", "_LEDGER_ID"): ("consent_relay", "consent_service"),
-    ("sweeping", "_CONTROLLERS"): ("consent_sweeper", "consent_service"),
+    ("sweeping", "_CONTROLLERS"): ("consent_sweeper", "consent_service", "consent_keeper"),
+    **dict.fromkeys(
+        [("key_holders", "_HOLD"), ("key_holders", "_BURY"), ("key_holders", "_LET_GO")],
+        ("consent_service", "consent_sweeper"),
+    ),
+    ("key_holders", "_READ"): ("consent_service", "consent_sweeper", "consent_keeper"),
+    ("audit", "_INSERT"): ("consent_service", "consent_keeper"),
+    ("subjects", "_FIND"): ("consent_service", "consent_keeper"),
     ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),
     ("history", "_STANDING"): ("consent_relay", "consent_auditor"),
     ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),

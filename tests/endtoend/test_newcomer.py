@@ -115,6 +115,8 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     first = await start(checkout)
     granted, asked, withdrawn = [await paste(line) for line in first.lines_to_paste]
     verified = await beside(checkout, "ledger", "verify")
+    keys = await beside(checkout, "keys", "status")
+    rotated = await beside(checkout, "keys", "rotate")
     second_try = await make_run(checkout)
     _, complaint = await second_try.communicate()
     left, last_words = await interrupt(first)
@@ -123,6 +125,8 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     assert asked["answers"][0]["allowed"] is True
     assert withdrawn["records"][0]["permission"]["allowed"] is False
     assert "2 records" in verified
+    assert "l1 (in use)" in keys and "1 identifier_hashes" in keys
+    assert rotated == "Everything is under l1 and s1.\n"
     assert second_try.returncode != 0
     assert "already running here at http" in complaint.decode()
     assert left == []

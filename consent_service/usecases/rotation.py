@@ -147,8 +147,6 @@ class Rotation:
         """
         for _ in range(WALKS_MAX):
             survey = await self.survey()
-            if survey.unaware:
-                raise HeldUp(survey.unaware)
             self._due, self._done = survey.due, 0
             if not survey.due:
                 return survey

@@ -245,23 +245,24 @@ async def test_a_suppression_keeps_its_look_up_key(database: TestDatabase, rows:
 async def test_hashes_of_a_key_that_is_gone_are_forgotten_where_the_key_in_use_finds_the_same(
     database: TestDatabase, rows: asyncpg.Connection
 ) -> None:
-    async with process(database, OLD, ["ansettr"]) as old:
+    async with process(database, OLD, ["ansettr", "coness"]) as old, process(database, NEW) as new:
         found = await people(old)
         async with a_keeper(database, FIRST) as keeper:
             await keeper.rotation.rotate()
         await old.meets("frida")
+        await new.room.says(someone("anna"), a_command(), controller="coness")
     async with a_keeper(database, NEW, page_rows=2) as keeper:
         forgotten = await keeper.rotation.forget("l1")
         survey = await keeper.rotation.survey()
-    async with process(database, FIRST) as new:
-        looked_up = {name: await new.finds(name) for name in (*found, "frida")}
+    async with process(database, FIRST) as later:
+        looked_up = {name: await later.finds(name) for name in (*found, "frida")}
 
     assert (forgotten, keeper.left[-1]) == (6, 1)
-    assert await under(rows, "identifier_hashes") == {"l1": 1, "l2": 6}
+    assert await under(rows, "identifier_hashes") == {"l1": 1, "l2": 7}
     assert (survey.lost, survey.strangers(["identifier_hashes"])) == (1, ["l1"])
     assert looked_up.items() >= found.items()
-    told = [(row[2], msgspec.json.decode(row[3])) for row in (await rows.fetch(AUDIT))[-2:]]
+    told = [(row[0], row[2], msgspec.json.decode(row[3])) for row in (await rows.fetch(AUDIT))[-2:]]
     assert told == [
-        ("keys.forgetting", {"key_id": "l1"}),
-        ("keys.forgotten", {"key_id": "l1", "identifier_hashes": 6}),
+        ("ansettr", "keys.forgetting", {"key_id": "l1"}),
+        ("ansettr", "keys.forgotten", {"key_id": "l1", "identifier_hashes": 6}),
     ]

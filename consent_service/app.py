@@ -12,8 +12,9 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from consent_service.beside import beside, tell_if_failed, until_stopped
 from consent_service.domain.durations import parse_duration
@@ -37,6 +38,7 @@ from consent_service.usecases.api_keys import ApiKeys
 from consent_service.usecases.auditing import AuditTrail
 from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.idempotency import sweep
+from consent_service.usecases.key_holding import hold
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.listening import read_listening
 from consent_service.usecases.permissions import Permissions
@@ -152,6 +154,7 @@ async def open_services(
             beside(_sweep(database, catalogue), name="sweep of kept answers"),
             beside(announcer.run(), name="announcements"),
             beside(services.api_keys.keep_uses(), name="uses of API keys"),
+            _holding(database, keyring),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
             _hearing(settings, database, services.acknowledgements, metrics, stop),
         ):
@@ -159,6 +162,11 @@ async def open_services(
                 yield services
             finally:
                 await ledger.close(settings.shutdown_s)
+
+
+def _holding(database: Database, keyring: Keyring) -> AbstractAsyncContextManager[None]:
+    """While the block runs, a rotation of keys counts with this process; half a minute longer where that is slow."""
+    return until_stopped(partial(hold, database, keyring, process_name()), name="keys held", limit_s=1.0)
 
 
 def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
@@ -298,6 +306,7 @@ async def open_sweeper(
         )
         async with (
             beside(announcer.run(), name="announcements"),
+            _holding(database, keyring),
             until_stopped(sweeper.run, name="sweeper"),
         ):
             yield
@@ -329,7 +338,7 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
             database,
             Kafka(settings.kafka_bootstrap, settings.kafka_replication),
             metrics,
-            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            holder=process_name(),
             batch_rows_max=settings.outbox_batch_rows_max,
         )
         stop = asyncio.Event()

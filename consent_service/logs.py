@@ -18,6 +18,7 @@ FIELDS = frozenset(
         "count",
         "error",
         "issuer",
+        "holder",
         "method",
         "milliseconds",
         "offset",

@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """As role consent_relay; given to `serve`, the relay runs inside the service."""
     sweeper_database_url: Secret | None = None
     """As role consent_sweeper; given to `serve`, the sweeper runs inside the service."""
+    keeper_database_url: Secret | None = None
+    """As role consent_keeper: `keys`."""
     owner_database_url: Secret | None = None
     """As role consent_owner: migrations."""
     superuser_database_url: Secret | None = None
@@ -104,10 +106,15 @@ def _pairs(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",") if part]
     if not all(name and separator for name, separator, _ in pairs):
         raise ValueError("must be name=value, several with commas between")
-    return {name: value for name, _, value in pairs}
+    read = {name: value for name, _, value in pairs}
+    if len(read) < len(pairs):
+        raise ValueError("names something twice")
+    return read
 
 
 def _keys(text: str) -> dict[str, Secret]:
+    """Two ids for the same bytes are refused: an identifier would have the same hash twice."""
+    keys: set[bytes] = set()
     for name, value in _pairs(text).items():
         try:
             raw = base64.b64decode(value, validate=True)
@@ -115,6 +122,9 @@ def _keys(text: str) -> dict[str, Secret]:
             raise ValueError(f"key {name!r} is not base64") from error
         if len(raw) != 32:
             raise ValueError(f"key {name!r} has {len(raw)} bytes, 32 are needed")
+        if raw in keys:
+            raise ValueError(f"key {name!r} is another's bytes again")
+        keys.add(raw)
     return _passwords(text)
 
 
@@ -175,6 +185,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "database_url": _database,
     "relay_database_url": _database,
     "sweeper_database_url": _database,
+    "keeper_database_url": _database,
     "owner_database_url": _database,
     "superuser_database_url": _database,
     "auditor_database_url": _database,

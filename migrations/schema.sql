@@ -155,6 +155,13 @@ CREATE TABLE public.identifiers (
 
 ALTER TABLE ONLY public.identifiers FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.key_holders (
+    holder text NOT NULL,
+    lookup_ids text[] NOT NULL,
+    sealing_ids text[] NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.ledger_epoch (
     epoch integer NOT NULL,
     begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -447,6 +454,9 @@ ALTER TABLE ONLY public.identifier_hashes
 ALTER TABLE ONLY public.identifiers
     ADD CONSTRAINT identifiers_pkey PRIMARY KEY (controller, subject_id, identifier_id);
 
+ALTER TABLE ONLY public.key_holders
+    ADD CONSTRAINT key_holders_pkey PRIMARY KEY (holder);
+
 ALTER TABLE ONLY public.ledger_epoch
     ADD CONSTRAINT ledger_epoch_pkey PRIMARY KEY (epoch);
 
@@ -516,6 +526,8 @@ CREATE INDEX duties_late ON public.duties USING btree (due_at, subject_id, seque
 CREATE INDEX duties_open ON public.duties USING btree (controller, recipient, owed_since, subject_id, sequence) INCLUDE (due_at) WHERE (settled_at IS NULL);
 
 CREATE INDEX idempotency_expires_at ON public.idempotency USING btree (expires_at);
+
+CREATE INDEX identifier_hashes_identifier ON public.identifier_hashes USING btree (identifier_id);
 
 CREATE INDEX outbox_shard_position ON public.outbox USING btree (shard, "position");
 
@@ -627,6 +639,16 @@ ALTER TABLE public.identifier_hashes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.identifiers ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY keepers_controllers ON public.audit TO consent_keeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY keepers_controllers ON public.identifier_hashes TO consent_keeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY keepers_controllers ON public.identifiers TO consent_keeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY keepers_controllers ON public.subject_keys TO consent_keeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
+CREATE POLICY keepers_controllers ON public.suppressions TO consent_keeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
 ALTER TABLE public.notices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -705,10 +727,12 @@ GRANT USAGE ON SCHEMA public TO consent_service;
 GRANT USAGE ON SCHEMA public TO consent_relay;
 GRANT USAGE ON SCHEMA public TO consent_sweeper;
 GRANT USAGE ON SCHEMA public TO consent_auditor;
+GRANT USAGE ON SCHEMA public TO consent_keeper;
 
 REVOKE ALL ON FUNCTION public.controller_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_sweeper;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_service;
+GRANT ALL ON FUNCTION public.controller_names() TO consent_keeper;
 
 GRANT SELECT,INSERT ON TABLE public.acknowledgements TO consent_service;
 GRANT SELECT ON TABLE public.acknowledgements TO consent_auditor;
@@ -722,6 +746,7 @@ GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.audit TO consent_sweeper;
 GRANT SELECT ON TABLE public.audit TO consent_auditor;
 GRANT INSERT ON TABLE public.audit TO consent_relay;
+GRANT INSERT ON TABLE public.audit TO consent_keeper;
 
 GRANT SELECT,INSERT ON TABLE public.choices TO consent_service;
 GRANT SELECT ON TABLE public.choices TO consent_auditor;
@@ -744,9 +769,20 @@ GRANT SELECT ON TABLE public.idempotency TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifier_hashes TO consent_service;
 GRANT SELECT ON TABLE public.identifier_hashes TO consent_auditor;
+GRANT SELECT,INSERT,DELETE ON TABLE public.identifier_hashes TO consent_keeper;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifiers TO consent_service;
 GRANT SELECT ON TABLE public.identifiers TO consent_auditor;
+GRANT SELECT ON TABLE public.identifiers TO consent_keeper;
+
+GRANT UPDATE(key_id) ON TABLE public.identifiers TO consent_keeper;
+
+GRANT UPDATE(sealed_value) ON TABLE public.identifiers TO consent_keeper;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_holders TO consent_service;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_holders TO consent_sweeper;
+GRANT SELECT ON TABLE public.key_holders TO consent_keeper;
+GRANT SELECT ON TABLE public.key_holders TO consent_auditor;
 
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_service;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_relay;
@@ -813,6 +849,11 @@ GRANT SELECT ON TABLE public.stream_notices TO consent_auditor;
 GRANT SELECT,INSERT,DELETE ON TABLE public.subject_keys TO consent_service;
 GRANT SELECT ON TABLE public.subject_keys TO consent_sweeper;
 GRANT SELECT ON TABLE public.subject_keys TO consent_auditor;
+GRANT SELECT ON TABLE public.subject_keys TO consent_keeper;
+
+GRANT UPDATE(key_id) ON TABLE public.subject_keys TO consent_keeper;
+
+GRANT UPDATE(sealed_key) ON TABLE public.subject_keys TO consent_keeper;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.subjects TO consent_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.subjects TO consent_sweeper;
@@ -821,6 +862,7 @@ GRANT SELECT ON TABLE public.subjects TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.suppressions TO consent_service;
 GRANT SELECT ON TABLE public.suppressions TO consent_auditor;
+GRANT SELECT ON TABLE public.suppressions TO consent_keeper;
 
 GRANT SELECT,UPDATE ON TABLE public.sweeper_lease TO consent_sweeper;
 GRANT SELECT ON TABLE public.sweeper_lease TO consent_auditor;

@@ -103,6 +103,7 @@ def environment_for(database: TestDatabase, folder: Path, **settings: str) -> di
         "CONSENT_MODE": "development",
         "CONSENT_PORT": "0",
         "CONSENT_DATABASE_URL": database.url("consent_service"),
+        "CONSENT_KEEPER_DATABASE_URL": database.url("consent_keeper"),
         "CONSENT_AUDITOR_DATABASE_URL": database.url("consent_auditor"),
         "CONSENT_JWKS": str(ensure_development_key(key)),
         "CONSENT_DEVELOPMENT_KEY": str(key),

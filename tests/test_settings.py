@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import msgspec
@@ -11,6 +12,7 @@ from consent_service.settings import Settings, SettingsError, load_settings
 from tests.processes import KEYS, ROOT
 
 URL = "postgresql://consent_service:hidden-word@db/consent"
+OTHER_KEYS = base64.b64encode(bytes(32)).decode()
 
 
 def test_what_is_set_is_read_and_the_rest_has_defaults() -> None:
@@ -53,6 +55,9 @@ def test_all_faults_are_named_together() -> None:
         ("CONSENT_WRITER_BATCH_ROWS_MAX", "0"),
         ("CONSENT_LOOKUP_KEYS", "l1=***"),
         ("CONSENT_LOOKUP_KEYS", "no-equals-sign"),
+        ("CONSENT_LOOKUP_KEYS", f"l1={KEYS},l1={OTHER_KEYS}"),
+        ("CONSENT_LOOKUP_KEYS", f"l1={KEYS},l2={KEYS}"),
+        ("CONSENT_ROLE_PASSWORDS", "consent_owner=a,consent_owner=b"),
         ("CONSENT_ROLE_PASSWORDS", "consent_owner"),
     ],
 )

@@ -17,6 +17,7 @@ from consent_service.cli import (
     database,
     demo,
     events,
+    keys,
     ledger,
     run,
     serve,
@@ -29,7 +30,7 @@ from consent_service.settings import Settings, SettingsError, load_settings
 
 #: In the order of the help text.
 COMMANDS: tuple[ModuleType, ...] = (
-    *(run, serve, sweep, database, catalogue, token, api_keys, audit, ledger, events, demo),
+    *(run, serve, sweep, database, catalogue, token, api_keys, audit, keys, ledger, events, demo),
 )
 
 

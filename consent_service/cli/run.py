@@ -152,6 +152,7 @@ async def _postgres(stack: AsyncExitStack, data_dir: Path, progress: Progress) -
         "CONSENT_DATABASE_URL": server.url("consent_service", DATABASE),
         "CONSENT_RELAY_DATABASE_URL": server.url("consent_relay", DATABASE),
         "CONSENT_SWEEPER_DATABASE_URL": server.url("consent_sweeper", DATABASE),
+        "CONSENT_KEEPER_DATABASE_URL": server.url("consent_keeper", DATABASE),
         "CONSENT_OWNER_DATABASE_URL": server.url("consent_owner", DATABASE),
         "CONSENT_AUDITOR_DATABASE_URL": server.url("consent_auditor", DATABASE),
     }

@@ -30,6 +30,10 @@ class AuditAction(StrEnum):
     API_KEY_MADE = "api_key.made"
     API_KEY_REVOKED = "api_key.revoked"
     EPOCH_BEGUN = "epoch.begun"
+    KEYS_ROTATING = "keys.rotating"
+    KEYS_ROTATED = "keys.rotated"
+    KEYS_FORGETTING = "keys.forgetting"
+    KEYS_FORGOTTEN = "keys.forgotten"
     # What is for erasure to write, once there is such: `ledger verify` takes either as the excuse for missing details.
     DETAILS_REMOVED = "details.removed"
     PERSON_ERASED = "person.erased"

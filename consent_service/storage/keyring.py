@@ -24,8 +24,9 @@ class Keyring:
 
     def __init__(self, lookup: Mapping[str, bytes], sealing: Mapping[str, bytes]) -> None:
         self._lookup = dict(lookup)
-        self.lookup_id = next(iter(lookup))
-        self.sealing_id = next(iter(sealing))
+        self.lookup_ids = tuple(lookup)
+        self.sealing_ids = tuple(sealing)
+        self.lookup_id, self.sealing_id = self.lookup_ids[0], self.sealing_ids[0]
         self._sealing = {name: AESGCM(key) for name, key in sealing.items()}
         self._controller_key = lru_cache(maxsize=1024)(self._derive)
 

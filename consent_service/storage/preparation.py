@@ -13,7 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 #: The roles that migrations grant to. The first owns the database.
-ROLES = ("consent_owner", "consent_service", "consent_relay", "consent_sweeper", "consent_auditor")
+ROLES = (
+    "consent_owner",
+    "consent_service",
+    "consent_relay",
+    "consent_sweeper",
+    "consent_keeper",
+    "consent_auditor",
+)
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 

@@ -263,6 +263,8 @@ async def delete_identifier(
     connection: Connection, controller: str, subject_id: UUID, identifier_id: UUID
 ) -> str | None:
     """Remove one link; returns its type, or None where there is none."""
-    await connection.execute(_DELETE_HASHES, controller, subject_id, identifier_id)
+    # The identifier first: whoever gives it another hash holds its row until then, and only what is asked afterwards
+    # sees that hash (storage/rotation.py).
     removed: str | None = await connection.fetchval(_DELETE_IDENTIFIER, controller, subject_id, identifier_id)
+    await connection.execute(_DELETE_HASHES, controller, subject_id, identifier_id)
     return removed

@@ -120,6 +120,8 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     asked_by_key = await paste(re.sub("Bearer [^']+", f"Bearer {key.strip()}", first.lines_to_paste[1]))
     keys = await beside(checkout, "api-keys", "list", "--controller", "ansettr")
     trail = await beside(checkout, "audit", "--controller", "ansettr", "--action", "api_key.made")
+    at_rest = await beside(checkout, "keys", "status")
+    rotated = await beside(checkout, "keys", "rotate")
     second_try = await make_run(checkout)
     _, complaint = await second_try.communicate()
     left, last_words = await interrupt(first)
@@ -131,6 +133,8 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     assert asked_by_key["answers"][0]["reason"] == "withdrawn"
     assert json.loads(keys)["name"] == "try"
     assert json.loads(trail)["reason"] == "to see what it is"
+    assert "l1 (in use)" in at_rest and "1 identifier_hashes" in at_rest
+    assert rotated == "Everything is under l1 and s1.\n"
     assert second_try.returncode != 0
     assert "already running here at http" in complaint.decode()
     assert left == []

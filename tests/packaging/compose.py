@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"
 
-OURS = ("prepare", "migrate", "catalogue", "token", "service", "relay", "sweeper")
+OURS = ("prepare", "migrate", "catalogue", "token", "service", "relay", "sweeper", "keeper")
 """The services that run our image, in the order in which they start."""
 
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<form>:\?|:-)?(?P<rest>[^}]*)\}")

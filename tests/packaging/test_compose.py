@@ -54,7 +54,7 @@ def test_the_engines_are_the_versions_that_the_embedded_ones_have() -> None:
 
 def test_nothing_starts_without_the_secrets() -> None:
     secrets = [name for name in example_values() if re.search("PASSWORD|KEYS", name)]
-    assert len(secrets) == 8
+    assert len(secrets) == 9
     for missing in secrets:
         rest = {name: value for name, value in example_values().items() if name != missing}
         with pytest.raises(LookupError, match=rf"{missing}: see \.env\.example"):

@@ -90,6 +90,8 @@ async def planned(
     """The names of the indexes by which tables are read, `Seq Scan` where one is read whole."""
     connection = await database.connect(role)
     try:
+        # As storage/database.py does for every connection.
+        await connection.execute("set random_page_cost = 1.1")
         await connection.execute("set consent.controllers = 'ansettr,coness'")
         await connection.execute(f"set plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
         explained = await connection.fetchval(f"explain (format json) {sql(module, name)}", *arguments)

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-#: s select, i insert, u update, d delete. Nobody else has anything; truncate, references and triggers nobody has.
+#: s select, i insert, u update, d delete. Nobody else has anything but the columns below; truncate, references and
+#: triggers nobody has.
 PRIVILEGES = """
-                    service  relay  sweeper  auditor
-acknowledgements    si       -      -        s
-api_keys            s        -      -        s
-audit               si       i      si       s
-choices             si       -      -        s
-controllers         siu      s      s        s
-duties              siu      -      siu      s
-filled_topics       -        siu    -        s
-idempotency         siud     -      siud     s
-identifier_hashes   sid      -      -        s
-identifiers         sid      -      -        s
-ledger_epoch        s        s      s        s
-ledger_identity     s        s      -        s
-notices             si       s      s        s
-outbox              i        sd     si       s
-purpose_drafts      siud     -      -        s
-purpose_versions    si       s      s        s
-purposes            si       s      s        s
-record_details      sid      -      sid      s
-records             si       s      si       s
-relay_leases        -        su     -        s
-relay_members       -        siud   -        s
-schema_migrations   -        -      -        s
-sites               siu      -      -        s
-states              siu      s      siu      s
-stream_notices      si       s      si       s
-subject_keys        sid      -      s        s
-subjects            siu      s      siu      s
-suppressions        sid      -      -        s
-sweeper_lease       -        -      su       s
-sweeps              -        -      siu      s
+                    service  relay  sweeper  keeper  auditor
+acknowledgements    si       -      -        -       s
+api_keys            s        -      -        -       s
+audit               si       i      si       i       s
+choices             si       -      -        -       s
+controllers         siu      s      s        -       s
+duties              siu      -      siu      -       s
+filled_topics       -        siu    -        -       s
+idempotency         siud     -      siud     -       s
+identifier_hashes   sid      -      -        sid     s
+identifiers         sid      -      -        s       s
+key_holders         siud     -      siud     s       s
+ledger_epoch        s        s      s        -       s
+ledger_identity     s        s      -        -       s
+notices             si       s      s        -       s
+outbox              i        sd     si       -       s
+purpose_drafts      siud     -      -        -       s
+purpose_versions    si       s      s        -       s
+purposes            si       s      s        -       s
+record_details      sid      -      sid      -       s
+records             si       s      si       -       s
+relay_leases        -        su     -        -       s
+relay_members       -        siud   -        -       s
+schema_migrations   -        -      -        -       s
+sites               siu      -      -        -       s
+states              siu      s      siu      -       s
+stream_notices      si       s      si       -       s
+subject_keys        sid      -      s        s       s
+subjects            siu      s      siu      -       s
+suppressions        sid      -      -        s       s
+sweeper_lease       -        -      su       -       s
+sweeps              -        -      siu      -       s
 """
+
+#: (role, table, column) that may be updated where the table as a whole may not.
+COLUMNS = {
+    # When an API key was used last is all of it that a service writes: it makes none, and revives none.
+    ("consent_service", "api_keys", "last_used_at"),
+    ("consent_keeper", "identifiers", "key_id"),
+    ("consent_keeper", "identifiers", "sealed_value"),
+    ("consent_keeper", "subject_keys", "key_id"),
+    ("consent_keeper", "subject_keys", "sealed_key"),
+}
 
 
 def pairs(letter: str, *roles: str) -> list[tuple[str, str]]:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from consent_service.storage.preparation import ROLES
 from tests.databases import TEMPLATE, TestDatabase
-from tests.storage.privileges import PRIVILEGES
+from tests.storage.privileges import COLUMNS, PRIVILEGES
 
 GRANTED = """
     select table_name, grantee, string_agg(lower(privilege_type), ' ' order by privilege_type)
@@ -17,11 +18,11 @@ GRANTED = """
     group by table_name, grantee
 """
 BY_COLUMN = """
-    select attrelid::regclass::text, attname::text, grantee::regrole::text, lower(privilege_type)
+    select grantee::regrole::text, attrelid::regclass::text, attname, privilege_type
     from pg_attribute, aclexplode(attacl)
     where attrelid >= 16384
 """
-ROLES = """
+PREPARED = """
     select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin
     from pg_roles
     where rolname like 'consent\\_%'
@@ -49,29 +50,28 @@ async def test_R22_every_role_has_the_least_that_it_needs(superuser: asyncpg.Con
     lines = [head]
     for (table,) in tables:
         cells = [granted.pop((table, role), "-") for role in head.split()]
-        lines.append(f"{table:<19} {cells[0]:<8} {cells[1]:<6} {cells[2]:<8} {cells[3]}")
+        lines.append(f"{table:<19} {cells[0]:<8} {cells[1]:<6} {cells[2]:<8} {cells[3]:<7} {cells[4]}")
 
     assert "\n".join(["", *lines, ""]) == PRIVILEGES
     assert granted == {}
 
 
-async def test_one_column_has_a_grant_of_its_own(superuser: asyncpg.Connection) -> None:
-    """When an API key was used last is all of it that a service writes: it makes none, and revives none."""
-    granted = [tuple(row) for row in await superuser.fetch(BY_COLUMN)]
+async def test_no_other_column_has_grants_of_its_own(superuser: asyncpg.Connection) -> None:
+    granted = {tuple(row) for row in await superuser.fetch(BY_COLUMN)}
 
-    assert granted == [("api_keys", "last_used_at", "consent_service", "update")]
+    assert granted == {(*column, "UPDATE") for column in COLUMNS}
 
 
 async def test_R22_no_role_can_go_around_the_policies(superuser: asyncpg.Connection) -> None:
     """None is a superuser, bypasses row-level security, makes roles or databases, or belongs to another role."""
-    roles = await superuser.fetch(ROLES)
+    roles = await superuser.fetch(PREPARED)
 
-    assert len(roles) == 5
+    assert len(roles) == 6
     assert {tuple(row)[1:] for row in roles} == {(False, False, False, False, False, True)}
     assert await superuser.fetchval(MEMBERS) == 0
 
 
-@pytest.mark.parametrize("role", ["consent_service", "consent_relay", "consent_sweeper", "consent_auditor"])
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "consent_owner"])
 async def test_only_the_owner_makes_tables(superuser: asyncpg.Connection, role: str) -> None:
     for privilege in ("create", "temporary"):
         assert not await superuser.fetchval(

@@ -17,6 +17,7 @@ from tests.storage.privileges import pairs
 NOBODYS = {
     *(
         "filled_topics",
+        "key_holders",
         "ledger_epoch",
         "ledger_identity",
         "relay_leases",
@@ -32,6 +33,8 @@ POLICIES = {
     ("every_controller", "*", "consent_auditor,consent_owner,consent_relay", "true", None),
     ("own_controllers", "*", "consent_service,consent_sweeper", LISTED, None),
 }
+#: Of the tables that a rotation of keys reads or writes.
+KEEPERS = {("keepers_controllers", "*", "consent_keeper", LISTED, None)}
 
 UNGUARDED = """
     select c.relname
@@ -72,7 +75,7 @@ every_table = pytest.mark.parametrize("table", TABLES)
 
 def whoever(letter: str) -> pytest.MarkDecorator:
     """The roles that are bound to a list, each with every table to which it has that privilege."""
-    found = pairs(letter, "consent_service", "consent_sweeper")
+    found = pairs(letter, "consent_service", "consent_sweeper", "consent_keeper")
     return pytest.mark.parametrize(("role", "table"), [pair for pair in found if pair[1] not in NOBODYS])
 
 
@@ -119,8 +122,11 @@ async def test_a_new_table_that_is_forgotten_would_be_told(database: TestDatabas
 
 
 @every_table
-async def test_R22_every_table_has_the_same_two_policies(superuser: asyncpg.Connection, table: str) -> None:
-    assert {tuple(row) for row in await superuser.fetch(POLICIES_OF, table)} == POLICIES
+async def test_R22_every_table_has_the_same_policies(superuser: asyncpg.Connection, table: str) -> None:
+    of_keeper = any(("consent_keeper", table) in pairs(letter, "consent_keeper") for letter in "siud")
+    expected = POLICIES | KEEPERS if of_keeper else POLICIES
+
+    assert {tuple(row) for row in await superuser.fetch(POLICIES_OF, table)} == expected
 
 
 @every_table

@@ -64,12 +64,13 @@ class Clock:
 
 
 class Room:
-    def __init__(self, database: Database, clock: Clock, **limits: Any) -> None:
+    def __init__(self, database: Database, clock: Clock, keyring: Keyring = KEYRING, **limits: Any) -> None:
         self.database = database
         self.clock = clock
+        self.keyring = keyring
         self.woken = 0
         self.catalogue = Catalogue(database, now=clock)
-        self.ledger = Ledger(database, self.catalogue, KEYRING, now=clock, **{"wake": self._wake, **limits})
+        self.ledger = Ledger(database, self.catalogue, keyring, now=clock, **{"wake": self._wake, **limits})
 
     def _wake(self) -> None:
         self.woken += 1

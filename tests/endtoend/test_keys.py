@@ -50,7 +50,11 @@ class Town:
             )
 
         return environment_for(
-            self._database, self._folder, CONSENT_LOOKUP_KEYS=named("l"), CONSENT_SEALING_KEYS=named("s")
+            self._database,
+            self._folder,
+            CONSENT_LOOKUP_KEYS=named("l"),
+            CONSENT_SEALING_KEYS=named("s"),
+            CONSENT_SWEEPER_DATABASE_URL=self._database.url("consent_sweeper"),
         )
 
     async def opens(self, keys: str) -> None:
@@ -194,3 +198,19 @@ async def test_R19_keys_are_rotated_under_way_and_nobody_notices(
         assert await rows.fetchval(f"select array_agg(distinct right(key_id, 1)) from {table}") == ["2"]
     assert await rows.fetchval("select count(*) from key_holders") == 0
     assert await town.command("ledger", "verify", keys=NEW) == 0
+
+
+async def test_a_sweeper_counts_among_those_that_know_keys(town: Town, rows: asyncpg.Connection) -> None:
+    holders = "select lookup_ids, sealing_ids from key_holders"
+    await town.closes_all()
+    sweeper = await start("sweep", environment=town.environment(BEHIND))
+
+    async def counts() -> bool:
+        return bool(await rows.fetch(holders))
+
+    await eventually(counts, 30)
+    held = [tuple(row) for row in await rows.fetch(holders)]
+    code = await sweeper.stop()
+
+    assert held == [(["l1", "l2"], ["s1", "s2"])]
+    assert (code, await rows.fetch(holders)) == (0, [])

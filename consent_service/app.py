@@ -24,10 +24,12 @@ from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.publishing.relay import Relay
 from consent_service.http.application import build_app
 from consent_service.http.keys import open_keys
+from consent_service.http.limits import Limiter, Quota, SiteLimits, SiteQuotas
+from consent_service.http.network import Networks
 from consent_service.http.server import listen, serve
 from consent_service.http.services import Services
 from consent_service.metrics import Metrics
-from consent_service.settings import Secret, Settings, SettingsError
+from consent_service.settings import Limit, Secret, Settings, SettingsError
 from consent_service.storage.announcements import Announcer, hear_announcements
 from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
@@ -40,9 +42,11 @@ from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
 from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
+from consent_service.usecases.sites import Sites
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 from consent_service.usecases.sweeping import Sweeper
+from consent_service.usecases.visitors import Visitors
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +131,7 @@ async def open_services(
             wake=wake,
         )
         states = States(database, catalogue)
+        sites = Sites(database, catalogue)
         feed = _feed(settings, states, metrics)
         services = Services(
             ledger=ledger,
@@ -142,6 +147,11 @@ async def open_services(
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             states=states,
+            sites=sites,
+            visitors=Visitors(database, catalogue, keyring, sites, ledger),
+            networks=Networks(settings.trusted_proxies),
+            site_limits=SiteLimits(site_quotas(settings), metrics=metrics),
+            bad_tokens=Limiter("bad-tokens", _quota(settings.limit_bad_tokens)),
             feed=feed,
             health=ServiceHealth(database, relay),
             metrics=metrics,
@@ -156,6 +166,20 @@ async def open_services(
                 yield services
             finally:
                 await ledger.close(settings.shutdown_s)
+
+
+def site_quotas(settings: Settings) -> SiteQuotas:
+    """The limits of the public interface."""
+    return SiteQuotas(
+        network=_quota(settings.site_limit_network),
+        choices=_quota(settings.site_limit_choices),
+        visitor=_quota(settings.site_limit_visitor),
+        site=_quota(settings.site_limit_site),
+    )
+
+
+def _quota(limit: Limit) -> Quota:
+    return Quota(limit.requests, limit.seconds)
 
 
 def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:

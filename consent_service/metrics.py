@@ -33,6 +33,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.limited = Counter(
+            "consent_limited_total",
+            "Requests that were over a limit (429).",
+            ("policy",),
+            registry=self.registry,
+        )
+
     def _count_ledger(self) -> None:
         self.records = Counter(
             "consent_records_total", "Records appended to the ledger.", ("command",), registry=self.registry

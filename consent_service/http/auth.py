@@ -76,16 +76,17 @@ class Tokens:
         self._remembered: dict[bytes, Principal] = {}
         self._generation = keys.generation
 
-    async def principal(self, authorization: bytes | None) -> Principal:
-        """Raises Unauthenticated (401), UnknownController (403), or Unavailable without keys."""
+    def known(self, authorization: bytes | None) -> Principal | None:
+        """Of a token that was verified before, else None. Raises TokenMissing, or Unavailable without keys."""
         if authorization is None:
             raise TokenMissing
-        digest = sha256(authorization).digest()
         self._keys.check_fresh()
         self._forget_if_keys_changed()
-        known = self._remembered.get(digest)
-        if known is not None and self._now().timestamp() < known.expires_at:
-            return known
+        known = self._remembered.get(sha256(authorization).digest())
+        return known if known is not None and self._now().timestamp() < known.expires_at else None
+
+    async def principal(self, authorization: bytes) -> Principal:
+        """Of a token that is to be verified. Raises Unauthenticated (401), UnknownController (403), or Unavailable."""
         match = _BEARER.fullmatch(authorization)
         if match is None:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")
@@ -94,7 +95,7 @@ class Tokens:
         await self._check_controller(principal.controller)
         self._forget_if_keys_changed()
         if verified_with == self._generation:
-            self._remember(digest, principal)
+            self._remember(sha256(authorization).digest(), principal)
         return principal
 
     def _forget_if_keys_changed(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from consent_service.http.exchange import Source
 from consent_service.http.keys import Keys
+from consent_service.http.limits import Limiter, Quota, SiteLimits
+from consent_service.http.network import Networks
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
@@ -17,9 +19,14 @@ from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
 from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
+from consent_service.usecases.sites import Sites
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 from consent_service.usecases.submissions import Caller
+from consent_service.usecases.visitors import Visitors
+
+#: Tokens that are not valid, of one network.
+BAD_TOKENS = Quota(600, 60)
 
 
 class Health(Protocol):
@@ -71,9 +78,14 @@ class Services:
     issuer: str
     audience: str
     states: States
+    sites: Sites
+    visitors: Visitors
     health: Health
     metrics: Metrics
     feed: Feed | None = None
     """None where the settings name no Kafka."""
     limits: Limits = Limits()
+    networks: Networks = field(default_factory=Networks)
+    site_limits: SiteLimits = field(default_factory=SiteLimits)
+    bad_tokens: Limiter = field(default_factory=lambda: Limiter("bad-tokens", BAD_TOKENS))
     now: Callable[[], datetime] = clock.now

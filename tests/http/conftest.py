@@ -27,8 +27,10 @@ from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
 from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
+from consent_service.usecases.sites import Sites
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
+from consent_service.usecases.visitors import Visitors
 from tests.databases import TestDatabase, copy_template, drop
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer
 
@@ -123,6 +125,7 @@ async def running_services(
     ) as database:
         catalogue = Catalogue(database, now=now)
         ledger = Ledger(database, catalogue, KEYRING, metrics=Metrics(), now=now, **limits)
+        sites = Sites(database, catalogue, fresh_s=0, now=now)
         services = Services(
             ledger=ledger,
             permissions=Permissions(database, catalogue, KEYRING, now=now),
@@ -135,6 +138,8 @@ async def running_services(
             issuer=ISSUER,
             audience=AUDIENCE,
             states=States(database, catalogue, now=now),
+            sites=sites,
+            visitors=Visitors(database, catalogue, KEYRING, sites, ledger, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
         )
@@ -156,11 +161,16 @@ async def running_api(
         for controller in ("ansettr", "sonh"):
             entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
             await services.catalogue.load(CatalogueEntries(controller=entry, purposes=purposes), "test")
-        transport = httpx.ASGITransport(
-            app=cast(Any, build_app(services, public_url="http://consent.example"))
-        )
-        async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
-            yield Api(client, issuer, fresh)
+        async with api_on(services, issuer, fresh) as api:
+            yield api
+
+
+@asynccontextmanager
+async def api_on(services: Services, issuer: Issuer, database: TestDatabase) -> AsyncIterator[Api]:
+    """The application on these services."""
+    transport = httpx.ASGITransport(app=cast(Any, build_app(services, public_url="http://consent.example")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+        yield Api(client, issuer, database)
 
 
 @pytest.fixture(scope="module")

@@ -85,8 +85,12 @@ class Tokens:
         known = self._remembered.get(sha256(authorization).digest())
         return known if known is not None and self._now().timestamp() < known.expires_at else None
 
-    async def principal(self, authorization: bytes) -> Principal:
-        """Of a token that is to be verified. Raises Unauthenticated (401), UnknownController (403), or Unavailable."""
+    async def principal(self, authorization: bytes | None) -> Principal:
+        """Raises Unauthenticated (401), UnknownController (403), or Unavailable without keys."""
+        known = self.known(authorization)
+        if known is not None:
+            return known
+        assert authorization is not None
         match = _BEARER.fullmatch(authorization)
         if match is None:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")

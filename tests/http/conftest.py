@@ -11,11 +11,13 @@ import httpx
 import pytest
 
 from consent_service.app import ServiceHealth
-from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry
+from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry, SiteEntry
 from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeText, Offer, Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
+from consent_service.http.limits import SiteLimits
+from consent_service.http.network import Networks
 from consent_service.http.services import Health, Services
 from consent_service.metrics import Metrics
 from consent_service.storage.database import open_database
@@ -120,12 +122,30 @@ async def running_services(
     """The use cases on a database of their own, without any controller; the issuer signs tokens for them."""
     issuer = Issuer()
     fresh = await copy_template(postgres)
+    async with services_on(fresh, issuer, health=health, now=now, **limits) as services:
+        yield services, issuer, fresh
+    await drop(postgres, fresh)
+
+
+@asynccontextmanager
+async def services_on(
+    fresh: TestDatabase,
+    issuer: Issuer,
+    *,
+    health: Health | None = None,
+    now: Callable[[], datetime] = clock.now,
+    fresh_s: float = 0,
+    site_limits: SiteLimits | None = None,
+    networks: Networks | None = None,
+    **limits: Any,
+) -> AsyncIterator[Services]:
+    """The use cases of one process on this database."""
     async with open_database(
         fresh.url(), connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as database:
         catalogue = Catalogue(database, now=now)
         ledger = Ledger(database, catalogue, KEYRING, metrics=Metrics(), now=now, **limits)
-        sites = Sites(database, catalogue, fresh_s=0, now=now)
+        sites = Sites(database, catalogue, fresh_s=fresh_s, now=now)
         services = Services(
             ledger=ledger,
             permissions=Permissions(database, catalogue, KEYRING, now=now),
@@ -142,10 +162,11 @@ async def running_services(
             visitors=Visitors(database, catalogue, KEYRING, sites, ledger, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
+            networks=networks or Networks(),
+            site_limits=site_limits or SiteLimits(),
         )
-        yield services, issuer, fresh
+        yield services
         await ledger.close()
-    await drop(postgres, fresh)
 
 
 @asynccontextmanager
@@ -160,7 +181,11 @@ async def running_api(
     async with running_services(postgres, health=health, **limits) as (services, issuer, fresh):
         for controller in ("ansettr", "sonh"):
             entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
-            await services.catalogue.load(CatalogueEntries(controller=entry, purposes=purposes), "test")
+            site = SiteEntry(
+                f"{controller}-web", (f"https://{controller}.no",), tuple(one.slug for one in purposes)
+            )
+            entries = CatalogueEntries(controller=entry, sites=(site,), purposes=purposes)
+            await services.catalogue.load(entries, "test")
         async with api_on(services, issuer, fresh) as api:
             yield api
 

@@ -1,23 +1,31 @@
-"""A site with its visitors: browsers on its pages, as far as the service can see them."""
+"""Sites with their visitors: browsers on their pages, as far as the service can see them."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
-from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry, SiteEntry
+from consent_service.domain.catalogue import (
+    CatalogueEntries,
+    Contact,
+    ControllerEntry,
+    PurposeEntry,
+    SiteEntry,
+)
 from consent_service.domain.purposes import AskAgainAfter, Confirmation, Cookie
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.services import Services
 from consent_service.usecases import clock
 from tests.databases import TestDatabase
-from tests.http.conftest import Api, api_on, purpose, running_services
+from tests.http.conftest import Api, api_on, purpose, running_services, services_on
+from tests.http.issuers import Issuer
 
 ORIGIN = "https://ansettr.no"
 SITE = "/site/v1/ansettr-web"
@@ -38,13 +46,23 @@ PURPOSES = (
     purpose("elsewhere", Basis.CONSENT),
 )
 SHOWN = ("matomo", "pixel", "newsletter", "security", "ads", "profile", "orders")
-LISTED = (*SHOWN, "hole")
+LISTED = ("matomo", "pixel", "newsletter", "security", "hole", "ads", "profile", "orders")
 _numbers = itertools.count(1)
 
 
 def random_id(word: str = "choice") -> str:
     """One that nobody had before."""
     return f"{word}-{next(_numbers):020d}"
+
+
+class Clock:
+    """The service's clock, as far ahead as the test says."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return clock.now() + self.ahead
 
 
 class Browser:
@@ -70,21 +88,25 @@ class Browser:
         return await self.client.get(f"{self.site}/consents", headers={**self.headers, **headers})
 
     async def stands(self, purpose: str, **headers: str) -> str:
-        """What stands: `status: yes` or `status: no (reason)`."""
+        """What stands: `status: yes (reason)`."""
         answer = await self.read(**headers)
         assert answer.status_code == 200, answer.text
         return standing(answer.json(), purpose)
 
-    async def chooses(self, choices: dict[str, str], **fields: Any) -> httpx.Response:
-        """Before the first layer of the notice as it is now, unless `screen_hash` names another."""
-        headers = fields.pop("headers", {})
+    async def body(self, choices: dict[str, str], **fields: Any) -> dict[str, Any]:
+        """A choice before the first layer of the notice as it is now, unless `screen_hash` names another."""
         if "screen_hash" not in fields:
             fields["screen_hash"] = (await self.notice())["screen_hash"]
-        body = {"choice_id": random_id(), "language": "en", "layer": "banner", "choices": choices, **fields}
-        return await self.post(body, **headers)
+        return {"choice_id": random_id(), "language": "en", "layer": "banner", "choices": choices, **fields}
 
-    async def post(self, body: Any, **headers: str) -> httpx.Response:
-        return await self.client.post(f"{self.site}/consents", json=body, headers={**self.headers, **headers})
+    async def chooses(
+        self, choices: dict[str, str], headers: dict[str, str] | None = None, **fields: Any
+    ) -> httpx.Response:
+        return await self.post(await self.body(choices, **fields), headers)
+
+    async def post(self, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+        sent = {**self.headers, **(headers or {})}
+        return await self.client.post(f"{self.site}/consents", json=body, headers=sent)
 
 
 def standing(answer: dict[str, Any], purpose: str) -> str:
@@ -93,43 +115,88 @@ def standing(answer: dict[str, Any], purpose: str) -> str:
     return f"{found['status']}: {'yes' if allowed else 'no'} ({reason})"
 
 
-async def records(database: TestDatabase, visitor: str | None = None) -> list[dict[str, Any]]:
-    """The records of the only person there is a record about, or else of whoever is asked for by the caller."""
-    connection = await database.connect()
-    rows = await connection.fetch(
-        "select controller, subject_id, sequence, purpose, command, status, version, language, channel, source, "
-        "choice_id, encode(screen_hash, 'hex') as screen_hash, encode(notice_hash, 'hex') as notice_hash "
-        "from records order by recorded_at, sequence"
-    )
-    await connection.close()
-    return [dict(row) for row in rows]
+def asked_again(answer: httpx.Response) -> str:
+    assert answer.status_code in (200, 201), answer.text
+    return " ".join(f"{one['purpose']}={one['reason']}" for one in answer.json()["ask_again"])
 
 
 def entries(
     controller: str = "ansettr",
     *,
     purposes: tuple[PurposeEntry, ...] = PURPOSES,
-    sites: tuple[SiteEntry, ...] | None = None,
+    listed: tuple[str, ...] = LISTED,
 ) -> CatalogueEntries:
-    own = (
-        SiteEntry(f"{controller}-web", (f"https://{controller}.no", f"https://www.{controller}.no"), LISTED),
-    )
+    origins = (f"https://{controller}.no", f"https://www.{controller}.no", "http://localhost:5173")
     return CatalogueEntries(
         controller=ControllerEntry(
-            slug=controller, legal_name=f"{controller.title()} AS", complaint="Datatilsynet"
+            slug=controller,
+            legal_name=f"{controller.title()} AS",
+            contacts=(Contact("email", f"post@{controller}.no", "controller contact"),),
+            complaint="Datatilsynet",
         ),
-        sites=own if sites is None else sites,
+        sites=(SiteEntry(f"{controller}-web", origins, listed),),
         purposes=purposes,
     )
 
 
+@dataclass
+class Stage:
+    """Two controllers with a site each, on a database of their own, and a clock that can be put forward."""
+
+    api: Api
+    services: Services
+    issuer: Issuer
+    database: TestDatabase
+    clock: Clock
+
+    def browser(self, **options: Any) -> Browser:
+        return Browser(self.api.client, **options)
+
+    async def publish(self, slug: str, change: str, *bases: str, **content: Any) -> None:
+        """The next version of a purpose, with other words."""
+        texts = {"name": slug.title(), "description": f"Another text, {random_id()}."}
+        body = {
+            "change": change,
+            "legal_bases": list(bases or ("consent",)),
+            "notices": {"nb": texts, "en": texts},
+            **content,
+        }
+        answer = await self.api("PUT", f"/v1/purposes/{slug}", body)
+        assert answer.status_code == 201, answer.text
+
+    async def records(self) -> list[dict[str, Any]]:
+        """All there are, in the order of recording."""
+        return await self.fetch(
+            "select subject_id, sequence, purpose, command, status, version, language, channel, source, choice_id, "
+            "encode(screen_hash, 'hex') as screen_hash, encode(notice_hash, 'hex') as notice_hash, record_id, "
+            "occurred_at, controller from records order by recorded_at, sequence"
+        )
+
+    async def said(self) -> list[str]:
+        """The records as `purpose command`."""
+        return [f"{one['purpose']} {one['command']}" for one in await self.records()]
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+        connection = await self.database.connect()
+        try:
+            return [dict(row) for row in await connection.fetch(statement, *arguments)]
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def another_process(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+        async with (
+            services_on(self.database, self.issuer, now=self.clock, **options) as services,
+            api_on(services, self.issuer, self.database) as api,
+        ):
+            yield api.client
+
+
 @asynccontextmanager
-async def running_sites(
-    postgres: PostgresServer, *, now: Callable[[], datetime] = clock.now, **options: Any
-) -> AsyncIterator[tuple[Api, Services]]:
-    """Two controllers with a site each, on a database of their own."""
-    async with running_services(postgres, now=now, **options) as (services, issuer, database):
+async def running_sites(postgres: PostgresServer, **options: Any) -> AsyncIterator[Stage]:
+    ahead = Clock()
+    async with running_services(postgres, now=ahead, **options) as (services, issuer, database):
         for controller in ("ansettr", "sonh"):
             await services.catalogue.load(entries(controller), "test")
         async with api_on(services, issuer, database) as api:
-            yield api, services
+            yield Stage(api, services, issuer, database, ahead)

@@ -68,11 +68,7 @@ OPERATIONS = (
                 {"type": "string", "pattern": "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}$", "maxLength": 35},
             ),
         ),
-        headers=(
-            Parameter(
-                "If-None-Match", "The `ETag` of what is there already.", {"type": "string", "maxLength": 1000}
-            ),
-        ),
+        headers=(Parameter("If-None-Match", "The `ETag` of what is there already.", {"type": "string"}),),
         answers=(
             Answer(
                 200,

@@ -157,7 +157,9 @@ _VISITOR_HEADER = Parameter(
 )
 _LIMITS = ("RateLimit-Policy", "RateLimit", "Vary")
 _GPC = Parameter(
-    "Sec-GPC", "`1` where the browser asks not to sell or share.", {"type": "string", "enum": ["1"]}
+    "Sec-GPC",
+    "`1` where the browser asks not to sell or share; anything else is nothing.",
+    {"type": "string"},
 )
 
 OPERATIONS = (

@@ -109,6 +109,14 @@ class Browser:
         return await self.client.post(f"{self.site}/consents", json=body, headers=sent)
 
 
+def renamed(choices: Any, purposes: tuple[str, ...]) -> Any:
+    """The same words about these purposes, as far as they go; anything else as it is."""
+    words = ("given", "refused", "withdrawn", "deferred")
+    if not isinstance(choices, dict) or not choices or any(said not in words for said in choices.values()):
+        return choices
+    return dict(zip(purposes, choices.values(), strict=False))
+
+
 def standing(answer: dict[str, Any], purpose: str) -> str:
     (found,) = [one for one in answer["consents"] if one["purpose"] == purpose]
     allowed, reason = found["permission"]["allowed"], found["permission"]["reason"]

@@ -17,25 +17,22 @@ from datetime import timedelta
 
 from consent_service.beside import beside, tell_if_failed, until_stopped
 from consent_service.domain.durations import parse_duration
-from consent_service.domain.errors import Overloaded, Unavailable
 from consent_service.events.acknowledging import Acknowledging
 from consent_service.events.feed.feed import Feed, open_feed
 from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.publishing.relay import Relay
 from consent_service.http.application import build_app
 from consent_service.http.keys import open_keys
-from consent_service.http.limits import Limiter, Quota, SiteLimits, SiteQuotas
-from consent_service.http.network import Networks
+from consent_service.http.limits import Guards, Quota, Quotas
 from consent_service.http.server import listen, serve
 from consent_service.http.services import Services
 from consent_service.metrics import Metrics
-from consent_service.settings import Limit, Secret, Settings, SettingsError
+from consent_service.settings import Secret, Settings, SettingsError
 from consent_service.storage.announcements import Announcer, hear_announcements
 from consent_service.storage.database import Database, open_database
 from consent_service.storage.keyring import Keyring
-from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
-from consent_service.usecases.idempotency import sweep
+from consent_service.usecases.idempotency import sweep_regularly
 from consent_service.usecases.ledger import Ledger
 from consent_service.usecases.listening import read_listening
 from consent_service.usecases.permissions import Permissions
@@ -49,9 +46,6 @@ from consent_service.usecases.sweeping import Sweeper
 from consent_service.usecases.visitors import Visitors
 
 _log = logging.getLogger(__name__)
-
-
-SWEEP_EVERY_S = 600.0
 
 
 class PortTaken(Exception):
@@ -119,17 +113,7 @@ async def open_services(
         announcer = Announcer(database)
         wake = announcer.wake if relay is None else relay.wake
         catalogue = Catalogue(database, wake=wake)
-        ledger = Ledger(
-            database,
-            catalogue,
-            keyring,
-            metrics=metrics,
-            queue_rows_max=settings.writer_queue_rows_max,
-            batch_rows_max=settings.writer_batch_rows_max,
-            lock_timeout_s=settings.lock_timeout_s,
-            keep_answers_for=timedelta(hours=settings.idempotency_keep_h),
-            wake=wake,
-        )
+        ledger = _ledger(settings, database, catalogue, keyring, metrics, wake)
         states = States(database, catalogue)
         sites = Sites(database, catalogue)
         feed = _feed(settings, states, metrics)
@@ -149,15 +133,15 @@ async def open_services(
             states=states,
             sites=sites,
             visitors=Visitors(database, catalogue, keyring, sites, ledger),
-            networks=Networks(settings.trusted_proxies),
-            site_limits=SiteLimits(site_quotas(settings), metrics=metrics),
-            bad_tokens=Limiter("bad-tokens", _quota(settings.limit_bad_tokens)),
+            guards=_guards(settings, metrics),
             feed=feed,
             health=ServiceHealth(database, relay),
             metrics=metrics,
         )
         async with (
-            beside(_sweep(database, catalogue), name="sweep of kept answers"),
+            beside(
+                sweep_regularly(database, lambda: catalogue.known_controllers), name="sweep of kept answers"
+            ),
             beside(announcer.run(), name="announcements"),
             contextlib.nullcontext() if feed is None else open_feed(feed, stop),
             _hearing(settings, database, services.acknowledgements, metrics),
@@ -168,18 +152,30 @@ async def open_services(
                 await ledger.close(settings.shutdown_s)
 
 
-def site_quotas(settings: Settings) -> SiteQuotas:
-    """The limits of the public interface."""
-    return SiteQuotas(
-        network=_quota(settings.site_limit_network),
-        choices=_quota(settings.site_limit_choices),
-        visitor=_quota(settings.site_limit_visitor),
-        site=_quota(settings.site_limit_site),
+def _ledger(
+    settings: Settings,
+    database: Database,
+    catalogue: Catalogue,
+    keyring: Keyring,
+    metrics: Metrics,
+    wake: Callable[[], None],
+) -> Ledger:
+    return Ledger(
+        database,
+        catalogue,
+        keyring,
+        metrics=metrics,
+        queue_rows_max=settings.writer_queue_rows_max,
+        batch_rows_max=settings.writer_batch_rows_max,
+        lock_timeout_s=settings.lock_timeout_s,
+        keep_answers_for=timedelta(hours=settings.idempotency_keep_h),
+        wake=wake,
     )
 
 
-def _quota(limit: Limit) -> Quota:
-    return Quota(limit.requests, limit.seconds)
+def _guards(settings: Settings, metrics: Metrics) -> Guards:
+    quotas = Quotas(*(Quota(one.requests, one.seconds) for one in settings.limits))
+    return Guards(settings.trusted_proxies, quotas, metrics)
 
 
 def _feed(settings: Settings, states: States, metrics: Metrics) -> Feed | None:
@@ -215,14 +211,6 @@ async def _hearing(
     )
     async with until_stopped(acknowledging.run, name="acknowledgements", limit_s=_HEARING_STOPS_S):
         yield
-
-
-async def _sweep(database: Database, catalogue: Catalogue) -> None:
-    """Every ten minutes, the kept answers that have lapsed; a database that is away is tried again next time."""
-    while True:
-        await asyncio.sleep(SWEEP_EVERY_S)
-        with contextlib.suppress(Overloaded, Unavailable):
-            await sweep(database, catalogue.known_controllers, clock.now())
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -346,7 +334,7 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
             database,
             Kafka(settings.kafka_bootstrap, settings.kafka_replication),
             metrics,
-            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            holder=process_name(),
             batch_rows_max=settings.outbox_batch_rows_max,
         )
         stop = asyncio.Event()

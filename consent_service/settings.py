@@ -116,6 +116,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601 duration: how long before a consent ends by itself that is told."""
     log_level: str = "info"
 
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Of a network, its choices, a visitor, a site, and bad tokens, in this order."""
+        of_sites = (self.site_limit_network, self.site_limit_choices)
+        return (*of_sites, self.site_limit_visitor, self.site_limit_site, self.limit_bad_tokens)
+
 
 _PREFIX = "CONSENT_"
 

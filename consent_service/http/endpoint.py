@@ -93,7 +93,8 @@ class Answering(ABC):
 
     async def _verified(self, scope: AsgiScope, authorization: bytes) -> Principal:
         """Verifying costs; whoever sends many that are not valid is not listened to for a while."""
-        network, bad_tokens = self._services.networks.of(scope), self._services.bad_tokens
+        guards = self._services.guards
+        network, bad_tokens = guards.networks.of(scope), guards.bad_tokens
         counted = bad_tokens.look(network)
         if not counted.allowed:
             self._services.metrics.limited.labels(counted.policy).inc()

@@ -11,10 +11,12 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from ipaddress import IPv4Network, IPv6Network
 from math import ceil
 
 import msgspec
 
+from consent_service.http.network import Networks
 from consent_service.http.problems import Headers
 from consent_service.http.refusals import LimitReached
 from consent_service.metrics import Metrics
@@ -106,15 +108,16 @@ class Limiter:
         return Taken(self._policy, self._quota, left, ceil(free_at - now), 0)
 
 
-class SiteQuotas(msgspec.Struct, frozen=True):
-    """`network`: every request of one network. The others count choices and readings of what stands:
-    of one network, of one visitor, and choices of one site.
+class Quotas(msgspec.Struct, frozen=True):
+    """Of the sites' interface `network`: every request of one network; `choices` and `visitor`: choices and readings of
+    what stands, of one network and of one visitor; `site`: choices on one site. `bad_tokens`: of one network.
     """
 
     network: Quota = Quota(6000, 60)
     choices: Quota = Quota(600, 60)
     visitor: Quota = Quota(60, 60)
     site: Quota = Quota(30_000, 60)
+    bad_tokens: Quota = Quota(600, 60)
 
 
 class SiteLimits:
@@ -122,13 +125,13 @@ class SiteLimits:
 
     def __init__(
         self,
-        quotas: SiteQuotas | None = None,
+        quotas: Quotas | None = None,
         *,
         metrics: Metrics | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics or Metrics()
-        asked = quotas or SiteQuotas()
+        asked = quotas or Quotas()
 
         def limiter(policy: str, quota: Quota) -> Limiter:
             return Limiter(policy, quota, ticks=ticks)
@@ -180,6 +183,23 @@ class SiteLimits:
         if not taken.allowed:
             self._metrics.limited.labels(taken.policy).inc()
             raise limit_reached(taken)
+
+
+class Guards:
+    """What stands before everybody who is not known: whose request it is, and how much is taken of one."""
+
+    def __init__(
+        self,
+        trusted: Sequence[IPv4Network | IPv6Network] = (),
+        quotas: Quotas | None = None,
+        metrics: Metrics | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`trusted`: the networks of our own proxies."""
+        asked = quotas or Quotas()
+        self.networks = Networks(trusted)
+        self.sites = SiteLimits(asked, metrics=metrics, ticks=ticks)
+        self.bad_tokens = Limiter("bad-tokens", asked.bad_tokens, ticks=ticks)
 
 
 def limit_reached(over: Taken) -> LimitReached:

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from consent_service.http.exchange import Source
 from consent_service.http.keys import Keys
-from consent_service.http.limits import Limiter, Quota, SiteLimits
-from consent_service.http.network import Networks
+from consent_service.http.limits import Guards
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
 from consent_service.usecases.catalogue import Catalogue
@@ -24,9 +23,6 @@ from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 from consent_service.usecases.submissions import Caller
 from consent_service.usecases.visitors import Visitors
-
-#: Tokens that are not valid, of one network.
-BAD_TOKENS = Quota(600, 60)
 
 
 class Health(Protocol):
@@ -85,7 +81,5 @@ class Services:
     feed: Feed | None = None
     """None where the settings name no Kafka."""
     limits: Limits = Limits()
-    networks: Networks = field(default_factory=Networks)
-    site_limits: SiteLimits = field(default_factory=SiteLimits)
-    bad_tokens: Limiter = field(default_factory=lambda: Limiter("bad-tokens", BAD_TOKENS))
+    guards: Guards = field(default_factory=Guards)
     now: Callable[[], datetime] = clock.now

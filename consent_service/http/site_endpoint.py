@@ -54,8 +54,9 @@ class SiteEndpoint(Answering):
         return msgspec.structs.replace(reply, headers=[*reply.headers, *told])
 
     async def _reply(self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive) -> Reply:
-        network = self._services.networks.of(scope)
-        self._services.site_limits.admit(network)
+        guards = self._services.guards
+        network = guards.networks.of(scope)
+        guards.sites.admit(network)
         site = await self._find(scope["path_params"]["site_key"])
         visit = _visit(scope, headers, site, network)
         is_own = visit.origin in site.origins

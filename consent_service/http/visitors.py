@@ -85,7 +85,7 @@ _choice_body = msgspec.json.Decoder(ChoiceBody)
 async def read_consents(call: Call, services: Services) -> Reply:
     """What stands for this visitor; nobody is made by asking."""
     visit, visitor = call.visit, _read_visitor(call)
-    told = services.site_limits.admit_reading(visit.network, visitor.value.encode())
+    told = services.guards.sites.admit_reading(visit.network, visitor.value.encode())
     consents = await services.visitors.consents(visit.site, visitor)
     return json_reply(200, ConsentsBody(consents), _VARY, *told)
 
@@ -95,7 +95,7 @@ async def choose(call: Call, services: Services) -> Reply:
     visit, visitor = call.visit, _read_visitor(call)
     body = call.json(_choice_body)
     said = set(body.choices.values())
-    told = services.site_limits.admit_choice(
+    told = services.guards.sites.admit_choice(
         visit.network,
         visitor.value.encode(),
         visit.site.key.encode(),

@@ -16,8 +16,7 @@ from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeT
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
-from consent_service.http.limits import SiteLimits
-from consent_service.http.network import Networks
+from consent_service.http.limits import Guards
 from consent_service.http.services import Health, Services
 from consent_service.metrics import Metrics
 from consent_service.storage.database import open_database
@@ -135,8 +134,7 @@ async def services_on(
     health: Health | None = None,
     now: Callable[[], datetime] = clock.now,
     fresh_s: float = 0,
-    site_limits: SiteLimits | None = None,
-    networks: Networks | None = None,
+    guards: Guards | None = None,
     **limits: Any,
 ) -> AsyncIterator[Services]:
     """The use cases of one process on this database."""
@@ -162,8 +160,7 @@ async def services_on(
             visitors=Visitors(database, catalogue, KEYRING, sites, ledger, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
-            networks=networks or Networks(),
-            site_limits=site_limits or SiteLimits(),
+            guards=guards or Guards(),
         )
         yield services
         await ledger.close()

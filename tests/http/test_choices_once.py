@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from consent_service.embedded import PostgresServer
+from tests.http.conftest import KEYRING
 from tests.http.sites import Browser, Stage, random_id, running_sites
 from tests.http.tables import told
+from tests.usecases.recording import faults_of
 
 ALL = {"matomo": "given", "pixel": "refused", "security": "refused"}
 ONE_EACH = ["matomo grant", "pixel refuse", "security object"]
@@ -142,6 +144,16 @@ async def test_R23_one_choice_is_one_transaction_in_the_order_said(stage: Stage)
         "select xmin::text from records union select xmin::text from choices union select xmin::text from states"
     )
     assert len(transactions) == 1
+
+
+async def test_R21_the_chains_of_visitors_can_be_verified(stage: Stage) -> None:
+    """With what only a browser's records have: a choice's id, and the screen."""
+    for browser in (stage.browser(), stage.browser()):
+        await browser.chooses(ALL, button="save")
+        await browser.chooses({"matomo": "withdrawn"}, screen_hash="ab" * 32)
+
+    assert len(await stage.records()) == 8
+    assert await faults_of(stage.database, keyring=KEYRING) == []
 
 
 async def test_the_events_to_publish_are_those_of_the_records(stage: Stage) -> None:

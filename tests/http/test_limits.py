@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from consent_service.http.limits import Limiter, Quota, SiteLimits, SiteQuotas, headers_of
+from consent_service.http.limits import Limiter, Quota, Quotas, SiteLimits, headers_of
 from consent_service.http.refusals import LimitReached
 from consent_service.metrics import Metrics
 
@@ -134,10 +134,10 @@ def test_the_headers_are_those_of_the_draft(clock: Clock) -> None:
     assert told == {"ratelimit-policy": '"policy";q=100;w=60', "ratelimit": '"policy";r=98;t=2'}
 
 
-FEW = SiteQuotas(network=Quota(1000, 60), choices=Quota(20, 60), visitor=Quota(3, 60), site=Quota(40, 60))
+FEW = Quotas(network=Quota(1000, 60), choices=Quota(20, 60), visitor=Quota(3, 60), site=Quota(40, 60))
 
 
-def site_limits(clock: Clock, quotas: SiteQuotas = FEW, metrics: Metrics | None = None) -> SiteLimits:
+def site_limits(clock: Clock, quotas: Quotas = FEW, metrics: Metrics | None = None) -> SiteLimits:
     return SiteLimits(quotas, metrics=metrics, ticks=clock)
 
 

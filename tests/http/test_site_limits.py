@@ -10,8 +10,7 @@ from ipaddress import ip_network
 import pytest
 
 from consent_service.embedded import PostgresServer
-from consent_service.http.limits import Limiter, Quota, SiteLimits, SiteQuotas
-from consent_service.http.network import Networks
+from consent_service.http.limits import Guards, Quota, Quotas
 from tests.http.conftest import Api, api_on, running_services
 from tests.http.sites import ORIGIN, SITE, Browser, Stage, entries, random_id, running_sites
 from tests.http.tables import told
@@ -23,9 +22,8 @@ MANY = Quota(10_000, HOUR)
 @asynccontextmanager
 async def limited(postgres: PostgresServer, **quotas: Quota) -> AsyncIterator[Stage]:
     """Behind a proxy, whose word about addresses counts."""
-    asked = SiteQuotas(**{"network": MANY, "choices": MANY, "visitor": MANY, "site": MANY, **quotas})
-    networks = Networks([ip_network("127.0.0.0/8")])
-    async with running_sites(postgres, site_limits=SiteLimits(asked), networks=networks) as stage:
+    asked = Quotas(**{"network": MANY, "choices": MANY, "visitor": MANY, "site": MANY, **quotas})
+    async with running_sites(postgres, guards=Guards([ip_network("127.0.0.0/8")], asked)) as stage:
         yield stage
 
 
@@ -67,8 +65,8 @@ async def test_a_no_is_recorded_where_no_more_yes_is_taken(postgres: PostgresSer
 async def test_what_is_refused_with_429_can_be_sent_again(postgres: PostgresServer) -> None:
     """Nothing of it was recorded, and its id is not taken."""
     ticks = [0.0]
-    quotas = SiteQuotas(visitor=Quota(1, 60))
-    async with running_sites(postgres, site_limits=SiteLimits(quotas, ticks=lambda: ticks[0])) as stage:
+    guards = Guards(quotas=Quotas(visitor=Quota(1, 60)), ticks=lambda: ticks[0])
+    async with running_sites(postgres, guards=guards) as stage:
         browser = stage.browser()
         await browser.chooses({"matomo": "given"})
         body = await browser.body({"pixel": "given"})
@@ -118,8 +116,8 @@ async def test_every_request_of_a_network_counts_whatever_it_asks_for(postgres: 
 
 @pytest.fixture
 async def few_bad_tokens(postgres: PostgresServer) -> AsyncIterator[Api]:
-    async with running_services(postgres) as (services, issuer, database):
-        object.__setattr__(services, "bad_tokens", Limiter("bad-tokens", Quota(3, HOUR)))
+    guards = Guards(quotas=Quotas(bad_tokens=Quota(3, HOUR)))
+    async with running_services(postgres, guards=guards) as (services, issuer, database):
         await services.catalogue.load(entries(), "test")
         async with api_on(services, issuer, database) as api:
             yield api

@@ -22,7 +22,7 @@ import psutil
 from benchmarks import acting, asker, generator, latency, producer, readers, recipients
 from benchmarks.messages import CONTROLLER, Person
 from benchmarks.rows import fill, people
-from consent_service.app import keyring_from, open_pool
+from consent_service.app.pools import keyring_from, open_pool
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
 from consent_service.cli.run import cache_dir
 from consent_service.cli.token import ensure_development_key, make_token

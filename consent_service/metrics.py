@@ -34,6 +34,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.limited = Counter(
+            "consent_limited_total",
+            "Requests that were over a limit (429).",
+            ("policy",),
+            registry=self.registry,
+        )
+
     def _count_tokens(self) -> None:
         self.token_keys_age_seconds = Gauge(
             "consent_token_keys_age_seconds",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,16 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "***"
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.requests}/{self.seconds}"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +84,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sealing_keys: dict[str, Secret] = {}
     """id=base64 of 32 bytes, comma-separated; the first is in use (values at rest)."""
 
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks, comma-separated, of the proxies whose X-Forwarded-For is believed."""
+    site_limit_network: Limit = Limit(6000, 60)
+    """Requests/seconds of one network to the sites' interface; beyond it 429 with Retry-After."""
+    site_limit_choices: Limit = Limit(600, 60)
+    """Of them, those that read or write what a visitor chose."""
+    site_limit_visitor: Limit = Limit(60, 60)
+    """The same, of one visitor."""
+    site_limit_site: Limit = Limit(30_000, 60)
+    """Choices on one site."""
+    limit_bad_tokens: Limit = Limit(600, 60)
+    """Tokens that are not valid, of one network."""
+
     pool_connections_max: int = 12
     writer_queue_rows_max: int = 4000
     """Commands that may wait; beyond it 503 with Retry-After."""
@@ -97,6 +121,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     renewal_notice: str = "P30D"
     """ISO 8601 duration: how long before a consent ends by itself that is told."""
     log_level: str = "info"
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Of a network, its choices, a visitor, a site, and bad tokens, in this order."""
+        of_sites = (self.site_limit_network, self.site_limit_choices)
+        return (*of_sites, self.site_limit_visitor, self.site_limit_site, self.limit_bad_tokens)
 
 
 _PREFIX = "CONSENT_"
@@ -169,6 +199,17 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _limit(text: str) -> Limit:
+    requests, slash, seconds = text.partition("/")
+    if not slash:
+        raise ValueError("must be requests/seconds, such as 600/60")
+    return Limit(_positive(requests), _positive(seconds))
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in words:
@@ -193,6 +234,12 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "kafka_replication": _positive,
     "lookup_keys": _keys,
     "sealing_keys": _keys,
+    "trusted_proxies": _networks,
+    "site_limit_network": _limit,
+    "site_limit_choices": _limit,
+    "site_limit_visitor": _limit,
+    "site_limit_site": _limit,
+    "limit_bad_tokens": _limit,
     "pool_connections_max": _positive,
     "writer_queue_rows_max": _positive,
     "writer_batch_rows_max": _positive,

@@ -16,6 +16,19 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.site_directory() RETURNS TABLE(site_key text, controller text, revision bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    return query
+        select s.site_key, s.controller, c.revision
+        from sites s
+        join controllers c on c.controller = s.controller
+        order by s.site_key;
+end
+$$;
+
 CREATE TABLE public.acknowledgements (
     controller text NOT NULL,
     subject_id uuid NOT NULL,
@@ -73,7 +86,9 @@ CREATE TABLE public.choices (
     controller text NOT NULL,
     subject_id uuid NOT NULL,
     choice_id text NOT NULL,
-    recorded_at timestamp with time zone NOT NULL
+    recorded_at timestamp with time zone NOT NULL,
+    fingerprint bytea NOT NULL,
+    CONSTRAINT choices_fingerprint CHECK ((octet_length(fingerprint) = 32))
 );
 
 ALTER TABLE ONLY public.choices FORCE ROW LEVEL SECURITY;
@@ -312,6 +327,19 @@ CREATE TABLE public.schema_migrations (
     version character varying NOT NULL
 );
 
+CREATE TABLE public.screens (
+    controller text NOT NULL,
+    site_key text NOT NULL,
+    screen_hash bytea NOT NULL,
+    language text NOT NULL,
+    layer text NOT NULL,
+    content jsonb NOT NULL,
+    first_shown_at timestamp with time zone NOT NULL,
+    CONSTRAINT screens_hash CHECK ((octet_length(screen_hash) = 32))
+);
+
+ALTER TABLE ONLY public.screens FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.sites (
     site_key text NOT NULL,
     controller text NOT NULL,
@@ -493,6 +521,9 @@ ALTER TABLE ONLY public.relay_members
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.screens
+    ADD CONSTRAINT screens_pkey PRIMARY KEY (controller, site_key, screen_hash);
+
 ALTER TABLE ONLY public.sites
     ADD CONSTRAINT sites_pkey PRIMARY KEY (site_key);
 
@@ -557,6 +588,10 @@ CREATE TRIGGER records_append_only BEFORE DELETE OR UPDATE ON public.records FOR
 
 CREATE TRIGGER records_no_truncate BEFORE TRUNCATE ON public.records FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER screens_append_only BEFORE DELETE OR UPDATE ON public.screens FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER screens_no_truncate BEFORE TRUNCATE ON public.screens FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_controller_fkey FOREIGN KEY (controller) REFERENCES public.controllers(controller);
 
@@ -571,6 +606,9 @@ ALTER TABLE ONLY public.purpose_versions
 
 ALTER TABLE ONLY public.purposes
     ADD CONSTRAINT purposes_controller_fkey FOREIGN KEY (controller) REFERENCES public.controllers(controller);
+
+ALTER TABLE ONLY public.screens
+    ADD CONSTRAINT screens_site_key_fkey FOREIGN KEY (site_key) REFERENCES public.sites(site_key);
 
 ALTER TABLE ONLY public.sites
     ADD CONSTRAINT sites_controller_fkey FOREIGN KEY (controller) REFERENCES public.controllers(controller);
@@ -618,6 +656,8 @@ CREATE POLICY every_controller ON public.purposes TO consent_owner, consent_rela
 CREATE POLICY every_controller ON public.record_details TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.records TO consent_owner, consent_relay, consent_auditor USING (true);
+
+CREATE POLICY every_controller ON public.screens TO consent_owner, consent_relay, consent_auditor USING (true);
 
 CREATE POLICY every_controller ON public.sites TO consent_owner, consent_relay, consent_auditor USING (true);
 
@@ -685,6 +725,8 @@ CREATE POLICY own_controllers ON public.record_details TO consent_service, conse
 
 CREATE POLICY own_controllers ON public.records TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
+CREATE POLICY own_controllers ON public.screens TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
+
 CREATE POLICY own_controllers ON public.sites TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
 
 CREATE POLICY own_controllers ON public.states TO consent_service, consent_sweeper USING ((controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text))));
@@ -708,6 +750,8 @@ ALTER TABLE public.purposes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.record_details ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.records ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.screens ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sites ENABLE ROW LEVEL SECURITY;
 
@@ -733,6 +777,9 @@ REVOKE ALL ON FUNCTION public.controller_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_sweeper;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_service;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_keeper;
+
+REVOKE ALL ON FUNCTION public.site_directory() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.site_directory() TO consent_service;
 
 GRANT SELECT,INSERT ON TABLE public.acknowledgements TO consent_service;
 GRANT SELECT ON TABLE public.acknowledgements TO consent_auditor;
@@ -832,6 +879,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.relay_members TO consent_relay
 GRANT SELECT ON TABLE public.relay_members TO consent_auditor;
 
 GRANT SELECT ON TABLE public.schema_migrations TO consent_auditor;
+
+GRANT SELECT,INSERT ON TABLE public.screens TO consent_service;
+GRANT SELECT ON TABLE public.screens TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sites TO consent_service;
 GRANT SELECT ON TABLE public.sites TO consent_auditor;

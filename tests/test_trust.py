@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from consent_service.app.trust import trusts_from
 from consent_service.http.issuers import Trust
 from consent_service.settings import Settings, SettingsError, load_settings
-from consent_service.trust import trusts_from
 
 FILE = "- issuer: https://a.example\n  controllers: [ansettr]\n"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import jwt
 import uvloop
 
-from consent_service.app import PortTaken, run_service
+from consent_service.app.serving import PortTaken, run_service
 from consent_service.cli.demo import PACE_S
 from consent_service.cli.demo_client import CallFailed
 from consent_service.cli.demo_story import DemoFailed, Service, Story

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from consent_service.app import keyring_from, open_pool
+from consent_service.app.pools import keyring_from, open_pool
 from consent_service.cli.events import count, needed
 from consent_service.cli.keys_told import advice, is_wanting, line_of, table
 from consent_service.cli.progress import Walked

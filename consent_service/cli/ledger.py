@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from consent_service.app import keyring_from
+from consent_service.app.pools import keyring_from
 from consent_service.cli import new_epoch
 from consent_service.cli.progress import Walked
 from consent_service.settings import Settings, SettingsError

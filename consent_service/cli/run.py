@@ -17,7 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from consent_service.app import bind, open_pool, public_url, run_service
+from consent_service.app.pools import open_pool
+from consent_service.app.serving import bind, public_url, run_service
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
 from consent_service.cli.progress import Progress
 from consent_service.cli.running import announced, find_running

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-from consent_service.app import PortTaken, run_relay, run_service
+from consent_service.app.serving import PortTaken, run_relay, run_service
 from consent_service.http.documents import KeysUnusable
 from consent_service.logs import set_up_logging
 from consent_service.settings import Settings, SettingsError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from consent_service.app import run_sweeper
+from consent_service.app.sweeping import run_sweeper
 from consent_service.cli.serve import run_until_stopped
 from consent_service.logs import set_up_logging
 from consent_service.settings import Settings, SettingsError

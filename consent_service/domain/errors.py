@@ -42,6 +42,13 @@ class InsufficientScope(ConsentError):
     title = "The token does not allow this"
 
 
+class ForeignOrigin(ConsentError):
+    """A browser's request from a page that is not the site's (R36)."""
+
+    slug = "foreign-origin"
+    title = "The page is not of this site"
+
+
 class UnknownController(ConsentError):
     slug = "unknown-controller"
     title = "The token's controller is not known here"

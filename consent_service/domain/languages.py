@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+#: What is looked for where nothing that was asked for is offered.
+FALLBACKS = ("nb", "en")
+#: The two written languages of a macrolanguage that browsers still name, the more common one first.
+_NORWEGIAN = ("nb", "nn")
 _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}")
 
 
@@ -30,3 +34,17 @@ def match_language(asked: str | None, offered: Iterable[str]) -> str | None:
         if subtags and len(subtags[-1]) == 1:
             subtags.pop()
     return None
+
+
+def choose_language(asked: Sequence[str], offered: Collection[str]) -> str:
+    """The first of these tags, in their order, that a look-up finds; else nb, en, or the first that there is.
+
+    `no` finds nb or nn. `offered` is not empty.
+    """
+    for tag in (*asked, *FALLBACKS):
+        found = match_language(tag, offered)
+        if found is None and tag.lower().split("-")[0] == "no":
+            found = next((one for one in _NORWEGIAN if one in offered), None)
+        if found is not None:
+            return found
+    return min(offered)

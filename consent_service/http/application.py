@@ -17,6 +17,7 @@ from consent_service.http.refusals import from_framework
 from consent_service.http.routes import OPERATIONS, by_path
 from consent_service.http.routing import Router
 from consent_service.http.services import Services
+from consent_service.http.site_endpoint import SITES, SiteEndpoint
 
 _Request = Request[Any, Any, Any]
 
@@ -29,7 +30,10 @@ def build_app(services: Services, *, public_url: str) -> Envelope:
         now=services.now,
         api_key=PresentedKeys(services.api_keys, now=services.now).principal,
     )
-    endpoints = {path: Endpoint(operations, services, tokens) for path, operations in by_path().items()}
+    endpoints = {
+        path: (SiteEndpoint if path.startswith(SITES) else Endpoint)(operations, services, tokens)
+        for path, operations in by_path().items()
+    }
     pages = Litestar(
         route_handlers=documentation_routes(OPERATIONS, public_url),
         exception_handlers={
@@ -41,7 +45,7 @@ def build_app(services: Services, *, public_url: str) -> Envelope:
         request_max_body_size=services.limits.body_bytes_max,
         logging_config=None,
     )
-    router = Router(endpoints, unknown={"v1": Nowhere(tokens)})
+    router = Router(endpoints, unknown={"v1": Nowhere(services, tokens)})
     return Envelope(router, pages, services.metrics)
 
 

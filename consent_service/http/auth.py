@@ -92,19 +92,26 @@ class Tokens:
         self._api_key = api_key
         self._remembered: dict[bytes, _Remembered] = {}
 
-    async def principal(self, authorization: bytes | None) -> Principal:
-        """Raises Unauthenticated (401), UnknownController (403), or Unavailable without the issuer's keys."""
+    def known(self, authorization: bytes | None) -> Principal | None:
+        """Of a token verified before, else None. Raises TokenMissing, Unavailable without the issuer's keys."""
         if authorization is None:
             raise TokenMissing
-        digest = sha256(authorization).digest()
-        known = self._remembered.get(digest)
+        known = self._remembered.get(sha256(authorization).digest())
         if (
-            known is not None
-            and known.generation == known.keys.generation
-            and self._now().timestamp() < known.principal.expires_at
+            known is None
+            or known.generation != known.keys.generation
+            or self._now().timestamp() >= known.principal.expires_at
         ):
-            known.keys.check_fresh()
-            return known.principal
+            return None
+        known.keys.check_fresh()
+        return known.principal
+
+    async def principal(self, authorization: bytes | None) -> Principal:
+        """Raises Unauthenticated (401), UnknownController (403), or Unavailable without the issuer's keys."""
+        known = self.known(authorization)
+        if known is not None:
+            return known
+        assert authorization is not None
         if self._api_key is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
             return await self._api_key(presented[1])
         match = _BEARER.fullmatch(authorization)
@@ -112,7 +119,7 @@ class Tokens:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")
         verified = await self._verify(match[1])
         await self._check_known(verified.principal.controller)
-        self._remember(digest, verified)
+        self._remember(sha256(authorization).digest(), verified)
         return verified.principal
 
     async def _check_known(self, controller: str) -> None:

@@ -25,6 +25,7 @@ from consent_service.domain.values import is_slug
 from consent_service.http.auth import Principal, Tokens
 from consent_service.http.exchange import Call, Reply, Streamed, read_path_id
 from consent_service.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from consent_service.http.limits import limit_reached
 from consent_service.http.operation import Operation
 from consent_service.http.problems import problem_body, problem_headers, status_of
 from consent_service.http.queries import read_query
@@ -36,9 +37,14 @@ from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, read_
 
 _log = logging.getLogger("consent_service.http")
 
+#: Who a browser speaks for.
+VISITOR = b"consent-visitor"
 #: Headers that decide something: two of them would let two readers see two requests.
 _ONCE = frozenset(
-    {b"content-type", b"content-length", b"if-match", b"last-event-id", IDEMPOTENCY_KEY, REASON}
+    {
+        *(b"content-type", b"content-length", b"if-match", b"last-event-id", IDEMPOTENCY_KEY, REASON),
+        *(b"origin", VISITOR),
+    }
 )
 _LENGTH_DIGITS_MAX = 18
 _STOPPED = (
@@ -53,7 +59,8 @@ class Disconnected(Exception):
 class Answering(ABC):
     """Always answers: with a reply, a refusal as a problem, or 500 that tells nothing."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, services: Services, tokens: Tokens) -> None:
+        self._services = services
         self._tokens = tokens
 
     async def answer(
@@ -82,7 +89,26 @@ class Answering(ABC):
         doubled = len(headers) != len(scope["headers"])
         if doubled and sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
             raise TokenRefused("There is more than one Authorization header.")
-        return await self._tokens.principal(headers.get(b"authorization"))
+        authorization = headers.get(b"authorization")
+        known = self._tokens.known(authorization)
+        if known is not None:
+            return known
+        assert authorization is not None
+        return await self._verified(scope, authorization)
+
+    async def _verified(self, scope: AsgiScope, authorization: bytes) -> Principal:
+        """Verifying costs; whoever sends many that are not valid is not listened to for a while."""
+        guards = self._services.guards
+        network, bad_tokens = guards.networks.of(scope), guards.bad_tokens
+        counted = bad_tokens.look(network)
+        if not counted.allowed:
+            self._services.metrics.limited.labels(counted.policy).inc()
+            raise limit_reached(counted)
+        try:
+            return await self._tokens.principal(authorization)
+        except TokenRefused:
+            bad_tokens.take(network)
+            raise
 
 
 def _read_path(parameters: Mapping[str, str], operation: Operation) -> dict[str, UUID]:
@@ -108,13 +134,12 @@ class Nowhere(Answering):
 
 
 class Endpoint(Answering):
-    """Answers every method of one path."""
+    """Answers every method of one path that systems call."""
 
     def __init__(self, operations: Sequence[Operation], services: Services, tokens: Tokens) -> None:
-        super().__init__(tokens)
+        super().__init__(services, tokens)
         self._operations = {operation.method: operation for operation in operations}
         self._queries = {operation.method: operation.query_names for operation in operations}
-        self._services = services
         self._body_bytes_max = services.limits.body_bytes_max
 
     async def _reply(
@@ -132,10 +157,10 @@ class Endpoint(Answering):
         parameters = scope["path_params"]
         ids = _read_path(parameters, operation)
         if len(headers) != len(scope["headers"]):
-            _refuse_doubled(scope)
+            refuse_doubled(scope)
         body = b""
         if operation.body is not None:
-            body = await self._read_body(headers, receive)
+            body = await read_body(headers, receive, self._body_bytes_max)
         raw_query = scope["query_string"]
         call = Call(
             method=method,
@@ -152,35 +177,33 @@ class Endpoint(Answering):
         )
         return await operation.handler(call, self._services)
 
-    async def _read_body(self, headers: dict[bytes, bytes], receive: AsgiReceive) -> bytes:
-        """Raises UnsupportedMediaType, then TooLarge: by the announced length, or else by what comes."""
-        kind = headers.get(b"content-type")
-        if kind is not None:
-            _check_kind(kind, headers.get(b"content-encoding"))
-        announced = headers.get(b"content-length", b"0")
-        if (
-            not announced.isdigit()
-            or len(announced) > _LENGTH_DIGITS_MAX
-            or int(announced) > self._body_bytes_max
-        ):
-            raise self._too_large()
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise Disconnected
-            part: bytes = message.get("body", b"")
-            body += part
-            if len(body) > self._body_bytes_max:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                break
-        if body and kind is None:
-            raise _not_json()
-        return body
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body is larger than {self._body_bytes_max} bytes.")
+async def read_body(headers: dict[bytes, bytes], receive: AsgiReceive, bytes_max: int) -> bytes:
+    """Raises UnsupportedMediaType, then TooLarge: by the announced length, or else by what comes."""
+    kind = headers.get(b"content-type")
+    if kind is not None:
+        _check_kind(kind, headers.get(b"content-encoding"))
+    announced = headers.get(b"content-length", b"0")
+    if not announced.isdigit() or len(announced) > _LENGTH_DIGITS_MAX or int(announced) > bytes_max:
+        raise _too_large(bytes_max)
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Disconnected
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > bytes_max:
+            raise _too_large(bytes_max)
+        if not message.get("more_body", False):
+            break
+    if body and kind is None:
+        raise _not_json()
+    return body
+
+
+def _too_large(bytes_max: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {bytes_max} bytes.")
 
 
 def _check_kind(content_type: bytes, content_encoding: bytes | None) -> None:
@@ -198,7 +221,7 @@ def _not_json() -> UnsupportedMediaType:
     return UnsupportedMediaType("Send `Content-Type: application/json`, in UTF-8.")
 
 
-def _refuse_doubled(scope: AsgiScope) -> None:
+def refuse_doubled(scope: AsgiScope) -> None:
     seen: set[bytes] = set()
     for name, _ in scope["headers"]:
         if name in _ONCE and name in seen:

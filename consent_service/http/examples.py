@@ -106,6 +106,7 @@ SUBJECT_STATE: dict[str, Any] = {
 }
 
 RECIPIENT = "matomo"
+SITE = "ansettr-web"
 ACKNOWLEDGEMENT_ID = "0198c5a2-7f10-7b5d-8c22-6e4f3a2b1c0d"
 ACKNOWLEDGEMENTS: dict[str, Any] = {
     "recipient": RECIPIENT,

@@ -13,6 +13,7 @@ from consent_service.http.auth import Principal
 from consent_service.http.idempotency import HEADER, read_idempotency
 from consent_service.http.json_body import read_json
 from consent_service.http.problems import Headers
+from consent_service.usecases.sites import Site
 from consent_service.usecases.submissions import Caller, Idempotency
 
 T = TypeVar("T")
@@ -52,6 +53,18 @@ class Streamed(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Visit(msgspec.Struct, frozen=True):
+    """A browser's call: on which site, from which network (`http/network.py`), with which `Origin`, if any.
+
+    `has_signal`: it sends `Sec-GPC: 1`.
+    """
+
+    site: Site
+    network: bytes
+    origin: str | None
+    has_signal: bool
+
+
 def json_reply(status: int, value: Any, *extra: tuple[bytes, bytes], replayed: bool = False) -> Reply:
     """The value as JSON, never to be stored by a cache: it may tell of a person."""
     headers = [*_JSON, *extra]
@@ -77,7 +90,7 @@ class Call:
     """One request. `parameters` are the path's, `query` the known parameters of the query string."""
 
     __slots__ = (
-        *("_body", "_ids", "_path", "_principal", "_raw_query", "_reason"),
+        *("_body", "_ids", "_path", "_principal", "_raw_query", "_reason", "_visit"),
         *("headers", "method", "parameters", "query", "traceparent"),
     )
 
@@ -95,6 +108,7 @@ class Call:
         body: bytes,
         traceparent: str | None,
         reason: str | None = None,
+        visit: Visit | None = None,
     ) -> None:
         self.method = method
         self.parameters = parameters
@@ -107,11 +121,17 @@ class Call:
         self._principal = principal
         self._body = body
         self._reason = reason
+        self._visit = visit
 
     @property
     def principal(self) -> Principal:
         assert self._principal is not None, "the operation is open: nobody speaks"
         return self._principal
+
+    @property
+    def visit(self) -> Visit:
+        assert self._visit is not None, "the operation is not of the site interface"
+        return self._visit
 
     @property
     def caller(self) -> Caller:

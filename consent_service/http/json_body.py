@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 #: Of a caller's own field name no more than this is repeated.
 _NAME_CHARACTERS_MAX = 64
-_AT = re.compile(r"(?s)(?P<words>.*?)(?: - at `(?P<path>[^`]*)`)?")
+_AT = re.compile(r"(?s)(?P<words>.*?)(?: - at (?:`key` in )?`(?P<path>[^`]*)`)?")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|(\[\.\.\.\])")
 _UNKNOWN = re.compile(r"(?s)Object contains unknown field `(.*?)`(?: - at `(?P<path>[^`]*)`)?")
 _MISSING = re.compile(r"Object missing required field `(.*)`")

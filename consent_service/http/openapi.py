@@ -14,7 +14,7 @@ from consent_service import __version__
 from consent_service.domain import errors
 from consent_service.domain.errors import ConsentError
 from consent_service.domain.values import SLUG
-from consent_service.http.examples import PURPOSE, RECIPIENT
+from consent_service.http.examples import PURPOSE, RECIPIENT, SITE
 from consent_service.http.operation import REASON, Answer, Operation, Parameter
 from consent_service.http.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, Problem, problem_type
 from consent_service.http.scopes import SCOPES
@@ -28,6 +28,7 @@ _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "identifier_id": _UUID,
     "purpose": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [PURPOSE]},
     "recipient": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [RECIPIENT]},
+    "site_key": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [SITE]},
     "version": {"type": "integer", "minimum": 1},
 }
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -39,7 +40,24 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": "`true` where an earlier answer is given again.",
         "schema": {"type": "string", "enum": ["true"]},
     },
-    "ETag": {"description": "The version's number in quotes.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "In quotes: a purpose version's number, or what changes with a notice.",
+        "schema": {"type": "string"},
+    },
+    "Cache-Control": {
+        "description": "For how long it may be kept, in seconds.",
+        "schema": {"type": "string"},
+    },
+    "Content-Language": {"description": "The language of the texts.", "schema": {"type": "string"}},
+    "Vary": {"description": "The request headers on which the answer depends.", "schema": {"type": "string"}},
+    "RateLimit-Policy": {
+        "description": 'The limits: name, requests, seconds (`"visitor";q=60;w=60`).',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'What is left of each, and in how many seconds it is whole again (`"visitor";r=59;t=1`).',
+        "schema": {"type": "string"},
+    },
     "Retry-After": {
         "description": "Seconds until it is worth asking again.",
         "schema": {"type": "integer"},
@@ -56,8 +74,12 @@ What each person has agreed to, per purpose, under which text, since when.
 
 Unknown fields are refused. Times are RFC 3339, ids are UUIDs. Errors are problem documents (RFC 9457): `type` is
 stable and is the address of a page that explains it. Every changing `POST` takes an `Idempotency-Key`, but for
-acknowledgements, which change nothing when they come again. Lists take `limit` and `after`, and answer
-`{items, next}`. Every answer has an `X-Request-Id`; a W3C `traceparent` goes through to the event.
+acknowledgements, which change nothing when they come again, and choices, which have an id of their own. Lists take
+`limit` and `after`, and answer `{items, next}`. Every answer has an `X-Request-Id`; a W3C `traceparent` goes through
+to the event.
+
+Under `/site/v1` browsers call, without a token: from pages whose origin is one of the site's. Limits are told by
+`RateLimit-Policy` and `RateLimit`; 429 with `Retry-After` is over one.
 """
 
 
@@ -83,7 +105,7 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
         "info": {
             "title": "Consent service",
             "version": __version__,
-            "summary": "The interface for systems",
+            "summary": "The interface for systems and for browsers",
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -178,7 +200,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         return {
             "name": parameter.name,
             "in": place,
-            "required": False,
+            "required": parameter.required,
             "description": parameter.description,
             "schema": parameter.schema,
         }

@@ -23,6 +23,7 @@ class Parameter(msgspec.Struct, frozen=True):
     name: str
     description: str
     schema: dict[str, Any]
+    required: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -37,7 +38,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method on one path template. `scope` is null where no token is needed.
+    """One method on one path template. `scope` is null where no token is needed; on a path under a site's key, what
+    calls is a browser on a page of the site, or, with `any_origin`, anybody.
 
     `body` is the request's type; with `body_needed` false an absent body stands for its defaults. `problems`
     are those that this operation adds to the ones that follow from its form (`openapi.py`).
@@ -52,6 +54,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None
     answers: tuple[Answer, ...]
     description: str = ""
+    any_origin: bool = False
     body: Any = None
     body_needed: bool = True
     body_example: Any = None

@@ -29,6 +29,13 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
         "The token's `controller` has no catalogue here, or is none that the token's issuer may speak for.",
         "Load the controller's catalogue, or ask for a token of a controller that is the issuer's and is here.",
     ),
+    errors.ForeignOrigin: (
+        (
+            "A browser sent this from a page whose origin is not among the site's, or sent no `Origin` from another "
+            "site's page."
+        ),
+        "Add the page's origin to the site's `origins` in the catalogue, exactly as browsers send it.",
+    ),
     errors.NotFound: (
         "Nothing stands under this path for the token's controller.",
         "Check the ids and names in the path. What another controller has is not found either.",
@@ -81,12 +88,12 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
         "Publish it with `change: material`; standing consents then have to be asked for again.",
     ),
     errors.IdempotencyKeyReuse: (
-        "The `Idempotency-Key` belongs to an earlier request with another path or body.",
-        "Make a new key for every request that is not a repetition.",
+        "The `Idempotency-Key`, or a browser's `choice_id`, belongs to an earlier request that said something else.",
+        "Make a new key for every request, and a new id for every choice, that is not a repetition.",
     ),
     errors.Erased: (
         "The person was erased; nothing more is recorded about them, and nothing is known.",
-        "Drop the id. A person who comes back gets a new one.",
+        "Drop the id. A person who comes back gets a new one; a browser makes a new visitor id.",
     ),
     errors.NoLongerKept: (
         (
@@ -121,11 +128,14 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
     ),
     errors.IdentifierTaken: (
         "The identifier belongs to another person.",
-        "Remove it there first, if it is there by mistake.",
+        (
+            "Remove it there first, if it is there by mistake. Where it is a `visitor`, somebody else has used this "
+            "browser: let it make a new visitor id, and link that one."
+        ),
     ),
     errors.TooManyRequests: (
-        "More requests came than the limit allows.",
-        "Wait as long as `Retry-After` says.",
+        "More requests came than the limit allows that `violated-policies` names; nothing was recorded.",
+        "Wait as many seconds as `Retry-After` says, then send the same again.",
     ),
     errors.Overloaded: (
         "Too much is waiting; nothing was recorded.",

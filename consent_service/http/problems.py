@@ -40,6 +40,7 @@ STATUS: dict[str, int] = {
     errors.Unauthenticated.slug: 401,
     errors.InsufficientScope.slug: 403,
     errors.UnknownController.slug: 403,
+    errors.ForeignOrigin.slug: 403,
     errors.NotFound.slug: 404,
     errors.MethodNotAllowed.slug: 405,
     errors.UnsupportedMediaType.slug: 415,
@@ -104,11 +105,11 @@ def problem_headers(error: ConsentError) -> Headers:
         (b"content-type", MEDIA_TYPE.encode()),
         (b"cache-control", b"no-store"),
     ]
-    if leading.slug in RETRY_AFTER:
+    own: dict[str, str] = getattr(leading, "headers", {})
+    if leading.slug in RETRY_AFTER and "retry-after" not in own:
         headers.append((b"retry-after", RETRY_AFTER[leading.slug].encode()))
     if getattr(error, "replayed", False):
         headers.append((b"idempotency-replayed", b"true"))
-    own: dict[str, str] = getattr(leading, "headers", {})
     headers.extend((name.encode(), value.encode()) for name, value in own.items())
     return headers
 

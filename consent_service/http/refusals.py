@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from litestar.exceptions import HTTPException
 
@@ -14,6 +14,7 @@ from consent_service.domain.errors import (
     MethodNotAllowed,
     NotFound,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     UnknownController,
     UnsupportedMediaType,
@@ -71,6 +72,18 @@ class OtherMethods(MethodNotAllowed):
         allowed = ", ".join(sorted(methods))
         super().__init__(f"This path knows: {allowed}.")
         self.headers = {"allow": allowed}
+
+
+class LimitReached(TooManyRequests):
+    """`headers` tell the limit that was reached, and what is left of it."""
+
+    def __init__(self, policy: str, wait_s: int, headers: dict[str, str]) -> None:
+        super().__init__(f"More requests came than the limit `{policy}` allows; come again in {wait_s} s.")
+        self._policy = policy
+        self.headers = {"retry-after": str(wait_s), **headers}
+
+    def members(self) -> dict[str, Any]:
+        return {"violated-policies": [self._policy]}
 
 
 def from_framework(error: HTTPException) -> ConsentError:

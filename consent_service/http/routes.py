@@ -5,6 +5,7 @@ from __future__ import annotations
 from consent_service.http import (
     changes,
     commands,
+    notice,
     operators,
     permissions,
     propagation,
@@ -13,6 +14,7 @@ from consent_service.http import (
     records,
     states,
     subjects,
+    visitors,
 )
 from consent_service.http.operation import Operation
 
@@ -26,6 +28,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *purposes.OPERATIONS,
     *changes.OPERATIONS,
     *states.OPERATIONS,
+    *notice.OPERATIONS,
+    *visitors.OPERATIONS,
     *operators.OPERATIONS,
 )
 

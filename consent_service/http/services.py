@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from consent_service.http.exchange import Source
 from consent_service.http.issuers import Issuer
+from consent_service.http.limits import Guards
 from consent_service.metrics import Metrics
 from consent_service.usecases import clock
 from consent_service.usecases.api_keys import ApiKeys
@@ -19,9 +20,11 @@ from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
 from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
+from consent_service.usecases.sites import Sites
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
 from consent_service.usecases.submissions import Caller
+from consent_service.usecases.visitors import Visitors
 
 
 class Health(Protocol):
@@ -73,9 +76,12 @@ class Services:
     states: States
     api_keys: ApiKeys
     trail: AuditTrail
+    sites: Sites
+    visitors: Visitors
     health: Health
     metrics: Metrics
     feed: Feed | None = None
     """None where the settings name no Kafka."""
     limits: Limits = Limits()
+    guards: Guards = field(default_factory=Guards)
     now: Callable[[], datetime] = clock.now

@@ -31,6 +31,7 @@ from consent_service.storage.notices import NewNotice
 from consent_service.storage.propagation import NewDuty
 from consent_service.storage.subjects import Link, NewIdentifier, NewSubject, SubjectRow
 from consent_service.usecases.auditing import entry
+from consent_service.usecases.choices import Choices
 from consent_service.usecases.clock import new_id
 from consent_service.usecases.idempotency import keep, replay
 from consent_service.usecases.people import Draft, Person
@@ -56,6 +57,7 @@ class Loaded(msgspec.Struct, frozen=True):
     hashes: Mapping[bytes, Link]
     purposes: Mapping[str, Mapping[str, Purpose]]
     answers: Mapping[bytes, Remembered]
+    choices: Mapping[tuple[UUID, str], bytes]
 
 
 class Batch:
@@ -68,6 +70,7 @@ class Batch:
         self._people: dict[UUID, Person] = {}
         self._hashes = dict(loaded.hashes)
         self._answers = dict(loaded.answers)
+        self.choices = Choices(loaded.choices, loaded.now)
         self.written: list[Append] = []
         self.owed: list[NewDuty] = []
         self.kept: list[Remembered] = []
@@ -83,7 +86,9 @@ class Batch:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.written or self.kept or self.new_identifiers or self.new_subjects)
+        return not (
+            self.written or self.kept or self.choices.taken or self.new_identifiers or self.new_subjects
+        )
 
     def take(self, submission: Submission) -> Outcome:
         """One submission's outcome, remembered where it brought an idempotency key."""
@@ -111,6 +116,9 @@ class Batch:
 
     def _record(self, submission: Submission) -> Answer:
         found = self._find(submission)
+        chosen = submission.chosen
+        if found is not None and chosen is not None and self.choices.is_taken(found, chosen):
+            return self._again(found, submission)
         person = self._new_person(submission.caller.controller) if found is None else found
         # One command changes nothing before nothing can refuse it any more, so it needs no copy.
         is_alone = len(submission.commands) == 1 and not submission.link
@@ -125,13 +133,23 @@ class Batch:
             person.take_over(drafted)
         self.written += draft.written
         self.owed += draft.owed
+        if chosen is not None:
+            self.choices.take(person, chosen)
         return Answer(
             subject_id=person.subject_id,
             created=found is None,
             appended=found is None or any(result.appended for result in results) or (changed and not results),
             results=results,
             linked=tuple(self._linked(person.controller, one) for one in submission.link),
+            unrecorded=tuple(draft.unrecorded),
         )
+
+    def _again(self, person: Person, submission: Submission) -> Answer:
+        """A choice that came again adds nothing, whatever was said since; what would be left out now is told (R36)."""
+        draft = Draft(person.copy(), self._loaded.purposes[person.controller], self._loaded.now)
+        draft.take(submission)
+        unrecorded = tuple(draft.unrecorded)
+        return Answer(person.subject_id, created=False, appended=False, unrecorded=unrecorded, replayed=True)
 
     def _find(self, submission: Submission) -> Person | None:
         """The person meant, or None where identifiers that nobody has make a new one (R19)."""

@@ -5,17 +5,26 @@ Kept are ids, permissions and problem members; never an identifier's value or ev
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from consent_service.domain.errors import ConsentError, IdempotencyKeyReuse, SeveralRefusals
+from consent_service.domain.errors import (
+    ConsentError,
+    IdempotencyKeyReuse,
+    Overloaded,
+    SeveralRefusals,
+    Unavailable,
+)
 from consent_service.domain.records import Permission
 from consent_service.storage.database import Database
 from consent_service.storage.idempotency import Remembered, sweep_answers
+from consent_service.usecases import clock
 from consent_service.usecases.submissions import Answer, Idempotency, Linked, Result
 
 #: The refusals that are kept: decided ones (409 and 422). All others may turn out differently next time.
@@ -39,6 +48,7 @@ KEPT_REFUSALS: dict[str, int] = {
 
 #: How many lapsed answers one transaction deletes.
 SWEEP_ROWS_MAX = 1000
+SWEEP_EVERY_S = 600.0
 
 
 class ReplayedRefusal(ConsentError):
@@ -154,3 +164,11 @@ async def sweep(database: Database, controllers: Collection[str], now: datetime)
         if went < SWEEP_ROWS_MAX:
             break
     return swept
+
+
+async def sweep_regularly(database: Database, controllers: Callable[[], Collection[str]]) -> None:
+    """For ever, every ten minutes; a database that is away is tried again next time."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        with contextlib.suppress(Overloaded, Unavailable):
+            await sweep(database, controllers(), clock.now())

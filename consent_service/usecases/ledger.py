@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.metrics import Metrics
 from consent_service.storage.audit import insert_entries
+from consent_service.storage.choices import insert_choices
 from consent_service.storage.database import LOCKED, RETRYABLE, TIMED_OUT, Connection, Database
 from consent_service.storage.keyring import Keyring
 from consent_service.storage.ledger import append
@@ -286,6 +287,8 @@ class Ledger:
             kept = await append(connection, batch.written, batch.state_puts, batch.kept, now=now)
             if not kept:
                 raise _Overtaken
+        if batch.choices.taken:
+            await insert_choices(connection, batch.choices.taken)
         if batch.owed:
             await insert_duties(connection, batch.owed)
 

@@ -12,6 +12,7 @@ from consent_service.domain.errors import UnknownController
 from consent_service.domain.purposes import Purpose
 from consent_service.domain.records import Fact
 from consent_service.domain.values import DATED_CHANNELS
+from consent_service.storage.choices import read_choices
 from consent_service.storage.database import Connection
 from consent_service.storage.idempotency import read_answers
 from consent_service.storage.keyring import Keyring
@@ -70,6 +71,12 @@ async def load(
         if late:
             facts |= {subject_id: {} for subject_id in late}
             facts |= await read_facts(connection, controller, late)
+    chosen = {
+        (one.controller, subject_id, one.submission.chosen.choice_id)
+        for one in meant
+        if one.submission.chosen is not None
+        for subject_id in one.subject_ids
+    }
     return Loaded(
         now=max(read_at, now()),
         subjects=subjects,
@@ -78,6 +85,7 @@ async def load(
         hashes=hashes,
         purposes=await _purposes(connection, {one.controller for one in meant}, revisions, catalogue),
         answers=answers,
+        choices=await read_choices(connection, chosen) if chosen else {},
     )
 
 

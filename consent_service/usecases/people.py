@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.choices import AskAgain, Choice, Unrecorded, command_for, why_unrecorded
 from consent_service.domain.consent import closing, decide
 from consent_service.domain.encoding import commitment, genesis_hash, record_hash
 from consent_service.domain.errors import (
@@ -16,6 +17,7 @@ from consent_service.domain.errors import (
     NotPossibleNow,
     SeveralRefusals,
     UnknownReference,
+    VersionOvertaken,
 )
 from consent_service.domain.propagation import Granted, granted_first, propagate
 from consent_service.domain.purposes import Purpose
@@ -107,21 +109,36 @@ class Draft:
         self._now = now
         self.written: list[Append] = []
         self.owed: list[NewDuty] = []
+        self.unrecorded: list[Unrecorded] = []
 
     def take(self, submission: Submission) -> tuple[Result, ...]:
-        """Decide every command in order. Raises the refusal, or all of a decision's together (CORE 10)."""
+        """Decide every command in order. Raises the refusal, or all of a decision's together (CORE 10).
+
+        A choice about what has changed since it was shown has no result, and stands in `unrecorded` (R37).
+        """
         results: list[Result] = []
         refusals: list[ConsentError] = []
         for command in submission.commands:
             try:
                 results.append(self._take(command, submission))
             except ConsentError as refusal:
+                why = self._why_unrecorded(command, refusal)
+                if why is not None:
+                    self.unrecorded.append(Unrecorded(command.purpose, why))
+                    continue
                 if command.pointer:
                     refusal.pointer = command.pointer + (refusal.pointer or "")
                 refusals.append(refusal)
         if refusals:
             raise SeveralRefusals(refusals) if submission.commands[0].pointer else refusals[0]
         return tuple(results)
+
+    def _why_unrecorded(self, command: CommandInput, refusal: ConsentError) -> AskAgain | None:
+        purpose = self._purposes.get(command.purpose)
+        if command.choice is None or purpose is None:
+            return None
+        is_current = purpose.current(self._now).number == command.version
+        return why_unrecorded(command.choice, refusal, is_current=is_current)
 
     def _take(self, command: CommandInput, submission: Submission) -> Result:
         person = self._person
@@ -134,6 +151,8 @@ class Draft:
         state = person.states.get(command.purpose)
         if command.channel is Channel.SYSTEM:
             command = _as_it_ended(command, state, purpose, recorded_at)
+        elif command.choice is not None:
+            command = _as_chosen(command, command.choice, purpose, recorded_at)
         claim = Claim(
             command=command.command,
             record_id=new_id(recorded_at),
@@ -203,6 +222,14 @@ def _as_it_ended(command: CommandInput, state: State | None, purpose: Purpose, a
         raise NotPossibleNow("Nothing has ended by itself here.", ())
     own, ended_at = closed
     return msgspec.structs.replace(command, command=own, occurred_at=ended_at)
+
+
+def _as_chosen(command: CommandInput, choice: Choice, purpose: Purpose, at: datetime) -> CommandInput:
+    """The choice as the bases have it now. Raises VersionOvertaken for a grant of what was not shown (R37)."""
+    governing = purpose.current(at)
+    if choice is Choice.GIVEN and command.version is None:
+        raise VersionOvertaken(f"It was not shown; show version {governing.number}.", governing.number)
+    return msgspec.structs.replace(command, command=command_for(choice, governing.kind))
 
 
 def _unknown_purpose(command: CommandInput) -> ConsentError:

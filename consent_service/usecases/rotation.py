@@ -125,8 +125,7 @@ class Rotation:
         self._actor = actor
         # No page waits longer than a second for its pace.
         self._page_rows = min(page_rows, rows_per_s)
-        self._report = report
-        self._progress = progress
+        self._report, self._progress = report, progress
         self._now = now
         self._pace = Pace(rows_per_s, seconds=seconds, sleep=sleep)
         self._faults: set[Fault] = set()
@@ -273,7 +272,7 @@ class Rotation:
         resealed = Resealed(row.place, row.sealed_value, after)
         if row.is_found:
             return resealed, None
-        _, key = self._keyring.lookup_keys(controller)[0]
+        key = self._keyring.lookup_keys(controller)[0][1]
         return resealed, NewHash(lookup_hash(key, row.type, value.decode()), row.place)
 
     def _opened(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.choices import Choice, Unrecorded
 from consent_service.domain.identifiers import Identifier
 from consent_service.domain.records import Permission, Preferences, Record
 from consent_service.domain.values import Channel, Command
@@ -42,6 +43,8 @@ class CommandInput(msgspec.Struct, frozen=True):
     """One command on one purpose as the caller said it (CORE 8). `evidence` is the JSON object's raw bytes.
 
     `pointer` leads from the body's root to this command (`/decisions/1`), empty where the body is the command.
+    With a `choice` it came from a browser: under the lock it becomes what the purpose's bases make of it, and where the
+    purpose has changed since it was shown it is left out, not refused. `version` is null where it was not shown.
     On channel `system`, which no caller may name, `occurred_at` is when it seemed to have ended: under the lock the
     ledger decides anew what has ended, and when.
     """
@@ -58,6 +61,7 @@ class CommandInput(msgspec.Struct, frozen=True):
     has_authority: bool = False
     choice_id: str | None = None
     screen_hash: bytes | None = None
+    choice: Choice | None = None
     pointer: str = ""
 
 
@@ -68,8 +72,15 @@ class Idempotency(msgspec.Struct, frozen=True):
     fingerprint: bytes
 
 
+class ChoiceClaim(msgspec.Struct, frozen=True):
+    """A visitor's choice by its id, which is taken once for ever; `fingerprint` = SHA-256 of what it says (R36)."""
+
+    choice_id: str
+    fingerprint: bytes
+
+
 class Submission(msgspec.Struct, frozen=True):
-    """Commands on one subject that are recorded all together or not at all.
+    """Commands on one subject that are recorded all together or not at all, but for choices that are left out.
 
     Without commands it only finds or makes the subject. Identifiers that nobody has make one (R19). `link` adds
     identifiers to the subject, a visitor among them too; its pointers lead below `/identifiers`.
@@ -80,6 +91,7 @@ class Submission(msgspec.Struct, frozen=True):
     commands: tuple[CommandInput, ...] = ()
     link: tuple[Identifier, ...] = ()
     idempotency: Idempotency | None = None
+    chosen: ChoiceClaim | None = None
     traceparent: str | None = None
 
 
@@ -100,7 +112,8 @@ class Linked(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a submission led to; `replayed` where an earlier one with the same idempotency key is answered again.
+    """What a submission led to; `replayed` where an earlier one with the same idempotency key, or the same choice, is
+    answered again. A choice has no results then, but `unrecorded` says what would be left out of it now.
 
     `appended` says whether anything new was recorded or made: 201, else 200.
     """
@@ -110,4 +123,5 @@ class Answer(msgspec.Struct, frozen=True):
     appended: bool
     results: tuple[Result, ...] = ()
     linked: tuple[Linked, ...] = ()
+    unrecorded: tuple[Unrecorded, ...] = ()
     replayed: bool = False

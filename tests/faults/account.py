@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from consent_service.app import keyring_from
+from consent_service.app.pools import keyring_from
 from consent_service.domain.changes import ConsentState
 from consent_service.events.checking.verify import verify_stream
 from consent_service.events.wire.consume import ReceivedChange, read_change, read_state

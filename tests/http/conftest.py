@@ -10,12 +10,13 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from consent_service.app import ServiceHealth
-from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry
+from consent_service.app.services import ServiceHealth
+from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry, SiteEntry
 from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeText, Offer, Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
+from consent_service.http.limits import Guards
 from consent_service.http.services import Health, Services
 from consent_service.metrics import Metrics
 from consent_service.storage.database import open_database
@@ -29,8 +30,10 @@ from consent_service.usecases.permissions import Permissions
 from consent_service.usecases.propagation import Acknowledgements
 from consent_service.usecases.recipients import Recipients
 from consent_service.usecases.records import Records
+from consent_service.usecases.sites import Sites
 from consent_service.usecases.states import States
 from consent_service.usecases.subjects import Subjects
+from consent_service.usecases.visitors import Visitors
 from tests.databases import TestDatabase, copy_template, drop
 from tests.http.issuers import Issuer
 
@@ -120,11 +123,29 @@ async def running_services(
     """The use cases on a database of their own, without any controller; the issuer signs tokens for them."""
     issuer = Issuer()
     fresh = await copy_template(postgres)
+    async with services_on(fresh, issuer, health=health, now=now, **limits) as services:
+        yield services, issuer, fresh
+    await drop(postgres, fresh)
+
+
+@asynccontextmanager
+async def services_on(
+    fresh: TestDatabase,
+    issuer: Issuer,
+    *,
+    health: Health | None = None,
+    now: Callable[[], datetime] = clock.now,
+    fresh_s: float = 0,
+    guards: Guards | None = None,
+    **limits: Any,
+) -> AsyncIterator[Services]:
+    """The use cases of one process on this database."""
     async with open_database(
         fresh.url(), connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as database:
         catalogue = Catalogue(database, now=now)
         ledger = Ledger(database, catalogue, KEYRING, metrics=Metrics(), now=now, **limits)
+        sites = Sites(database, catalogue, fresh_s=fresh_s, now=now)
         services = Services(
             ledger=ledger,
             permissions=Permissions(database, catalogue, KEYRING, now=now),
@@ -137,12 +158,14 @@ async def running_services(
             states=States(database, catalogue, now=now),
             api_keys=ApiKeys(database, now=now),
             trail=AuditTrail(database, now=now),
+            sites=sites,
+            visitors=Visitors(database, catalogue, KEYRING, sites, ledger, now=now),
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
+            guards=guards or Guards(),
         )
-        yield services, issuer, fresh
+        yield services
         await ledger.close()
-    await drop(postgres, fresh)
 
 
 @asynccontextmanager
@@ -157,12 +180,21 @@ async def running_api(
     async with running_services(postgres, health=health, **limits) as (services, issuer, fresh):
         for controller in ("ansettr", "sonh"):
             entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
-            await services.catalogue.load(CatalogueEntries(controller=entry, purposes=purposes), "test")
-        transport = httpx.ASGITransport(
-            app=cast(Any, build_app(services, public_url="http://consent.example"))
-        )
-        async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
-            yield Api(client, issuer, fresh)
+            site = SiteEntry(
+                f"{controller}-web", (f"https://{controller}.no",), tuple(one.slug for one in purposes)
+            )
+            entries = CatalogueEntries(controller=entry, sites=(site,), purposes=purposes)
+            await services.catalogue.load(entries, "test")
+        async with api_on(services, issuer, fresh) as api:
+            yield api
+
+
+@asynccontextmanager
+async def api_on(services: Services, issuer: Issuer, database: TestDatabase) -> AsyncIterator[Api]:
+    """The application on these services."""
+    transport = httpx.ASGITransport(app=cast(Any, build_app(services, public_url="http://consent.example")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+        yield Api(client, issuer, database)
 
 
 @pytest.fixture(scope="module")

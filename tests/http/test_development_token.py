@@ -11,6 +11,7 @@ import jwt
 import msgspec
 import pytest
 
+from consent_service.app.trust import trusts_from
 from consent_service.cli import token
 from consent_service.domain.durations import parse_duration
 from consent_service.http.issuers import open_issuers
@@ -18,7 +19,6 @@ from consent_service.http.keys import read_key_set
 from consent_service.http.scopes import SCOPES
 from consent_service.metrics import Metrics
 from consent_service.settings import Secret, Settings, SettingsError
-from consent_service.trust import trusts_from
 from consent_service.usecases import clock
 from tests.http.issuers import tokens_of
 

@@ -10,11 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from consent_service.http.examples import RECIPIENT
+from consent_service.http.examples import RECIPIENT, SITE
 from consent_service.http.openapi import openapi_document, problems_of
 from consent_service.http.problems import STATUS
 from consent_service.http.routes import OPERATIONS
 from consent_service.http.scopes import SCOPES
+from consent_service.http.site_endpoint import SITES
 from tests.http.conftest import Api
 from tests.http.tables import told
 
@@ -93,7 +94,9 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
         "recipient": RECIPIENT,
         "command": "withdraw",
         "version": "1",
+        "site_key": SITE,
     }
+    browser = {"origin": "https://ansettr.no", "consent-visitor": api.somebody()["value"]}
     for method, path, described in sorted(operations(), key=lambda one: one[0] in ("put", "delete")):
         if path in WITH_KAFKA:
             continue
@@ -118,7 +121,8 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
                 body["records"][0] |= {"record_id": record["record_id"]}
             if "decisions" in body:
                 body["decisions"] = body["decisions"][:1]
-        answer = await api(method.upper(), filled, body, token=token)
+        headers = browser if path.startswith(SITES) else None
+        answer = await api(method.upper(), filled, body, token=token, headers=headers)
         assert str(answer.status_code) in described["responses"], (method, path, told(answer))
         assert answer.status_code < 400, (method, path, answer.text)
         content = described["responses"][str(answer.status_code)].get("content", {})

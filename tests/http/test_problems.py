@@ -101,6 +101,9 @@ PROVOKED: dict[str, Callable[[Api], Awaitable[httpx.Response]]] = {
     "unauthenticated": without_token,
     "insufficient-scope": without_scope,
     "unknown-controller": asks("GET", "/v1/purposes", controller="nobody"),
+    "foreign-origin": asks(
+        "GET", "/site/v1/ansettr-web/consents", headers={"origin": "https://evil.example"}
+    ),
     "not-found": asks("GET", f"/v1/records/{UNKNOWN_ID}"),
     "method-not-allowed": asks("PATCH", "/v1/purposes"),
     "unsupported-media-type": asks("POST", "/v1/decisions", b"{}", headers={"content-type": "text/plain"}),

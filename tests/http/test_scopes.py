@@ -6,6 +6,7 @@ import re
 
 from consent_service.http.routes import OPERATIONS, SCOPES_NEEDED
 from consent_service.http.scopes import SCOPES
+from consent_service.http.site_endpoint import SITES
 from tests.http.conftest import UNKNOWN_ID, Api
 from tests.http.tables import rows, told
 
@@ -34,6 +35,9 @@ GET    | /v1/purposes/{purpose}/versions/{version}                | catalogue:re
 GET    | /v1/purposes/{purpose}/draft                             | catalogue:read
 GET    | /v1/changes                                              | changes:read
 GET    | /v1/states                                               | changes:read
+GET    | /site/v1/{site_key}/notice                               | none
+GET    | /site/v1/{site_key}/consents                             | none
+POST   | /site/v1/{site_key}/consents                             | none
 GET    | /healthz                                                 | none
 GET    | /readyz                                                  | none
 GET    | /metrics                                                 | none
@@ -52,12 +56,16 @@ def filled(path: str) -> str:
         .replace("{purpose}/{command}", "newsletter/withdraw")
         .replace("{purpose}", "newsletter")
         .replace("{recipient}", "matomo")
+        .replace("{site_key}", "no-such-site")
     )
 
 
 async def test_every_route_asks_for_its_scope_and_for_no_other(api: Api) -> None:
     for operation in OPERATIONS:
         path = filled(operation.path)
+        if operation.path.startswith(SITES):
+            assert told(await api.client.request(operation.method, path)) == "404 not-found"
+            continue
         if operation.scope is None:
             assert (await api.client.request(operation.method, path)).status_code == 200
             continue

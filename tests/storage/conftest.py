@@ -50,8 +50,12 @@ async def fill(database: TestDatabase) -> None:
                     controller,
                 )
                 await connection.execute(
-                    "insert into choices (controller, subject_id, choice_id, recorded_at) "
-                    "select controller, subject_id, 'choice', now() from subjects"
+                    "insert into choices (controller, subject_id, choice_id, fingerprint, recorded_at) "
+                    "select controller, subject_id, 'choice', sha256('said'), now() from subjects"
+                )
+                await connection.execute(
+                    "insert into screens (controller, site_key, screen_hash, language, layer, content, first_shown_at) "
+                    "select controller, site_key, sha256('shown'), 'nb', 'banner', '{}', now() from sites"
                 )
                 await connection.execute(
                     "insert into duties (controller, subject_id, sequence, recipient, purpose, record_id, allowed, "

@@ -35,6 +35,8 @@ FILL = (
     "when 'purpose-2' then timestamptz '2026-01-01' + random() * interval '900 days' end",
     "insert into stream_notices (controller, subject_id, notice_id, kind, purpose, noticed_at) "
     "select controller, subject_id, subject_id, 'renewal_due', 'purpose-1', now() from who",
+    "insert into choices (controller, subject_id, choice_id, fingerprint, recorded_at) "
+    "select controller, subject_id, 'choice-' || c, sha256('said'), now() from who, generate_series(1, 3) c",
     "insert into duties (controller, subject_id, sequence, recipient, purpose, record_id, allowed, owed_since, due_at, "
     "settled_at, settled_by, outcome, acknowledged_at) select controller, subject_id, sequence, r, purpose, record_id, "
     "true, at, at + interval '1 hour', done, case when done is not null then record_id end, "
@@ -55,7 +57,10 @@ FILL = (
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY, YEAR = timedelta(days=1), timedelta(days=365)
 PEOPLE = "select array_agg(controller), array_agg(subject_id) from (select * from subjects limit $1) s"
-OF_PERSONS = ("subjects_pkey", "subject_keys_pkey", "records_pkey", "record_details_pkey", "states_pkey")
+OF_PERSONS = (
+    *("subjects_pkey", "subject_keys_pkey", "records_pkey", "record_details_pkey", "states_pkey"),
+    "choices_pkey",
+)
 #: A handful of rows each, read however it comes.
 SMALL_TABLES = ("controllers", "ledger_epoch")
 SMALL = {f"{table} by {how}" for table in SMALL_TABLES for how in ("Seq Scan", f"{table}_pkey")}

@@ -29,6 +29,7 @@ records             si       s      si       -       s
 relay_leases        -        su     -        -       s
 relay_members       -        siud   -        -       s
 schema_migrations   -        -      -        -       s
+screens             si       -      -        -       s
 sites               siu      -      -        -       s
 states              siu      s      siu      -       s
 stream_notices      si       s      si       -       s

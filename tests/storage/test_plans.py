@@ -80,6 +80,17 @@ async def test_looking_up_idempotency_keys(grown: TestDatabase, number: int, gen
 
 
 @either_plan
+@one_or_a_batch
+async def test_looking_up_choices(grown: TestDatabase, number: int, generic: bool) -> None:
+    controllers, subject_ids = await people(grown, number)
+    choice_ids = ["choice-2"] * number
+
+    assert await planned(
+        grown, "consent_service", "choices", "_READ", controllers, subject_ids, choice_ids, generic=generic
+    ) == {"choices_pkey"}
+
+
+@either_plan
 async def test_a_page_of_history(grown: TestDatabase, generic: bool) -> None:
     (controller,), (subject_id,) = await people(grown, 1)
     how = await planned(

@@ -67,7 +67,16 @@ TABLES = (
         "notices",
         "outbox",
     ),
-    *("purpose_drafts", "purpose_versions", "purposes", "record_details", "records", "sites", "states"),
+    *(
+        "purpose_drafts",
+        "purpose_versions",
+        "purposes",
+        "record_details",
+        "records",
+        "screens",
+        "sites",
+        "states",
+    ),
     *("stream_notices", "subject_keys", "subjects", "suppressions", "sweeps"),
 )
 every_table = pytest.mark.parametrize("table", TABLES)

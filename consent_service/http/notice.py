@@ -1,0 +1,84 @@
+"""GET /site/v1/{site_key}/notice: everything a banner needs, for any cache to keep (API face 2, R36, R37)."""
+
+from __future__ import annotations
+
+from consent_service.domain.errors import InvalidRequest, TooManyRequests, Unavailable
+from consent_service.domain.languages import is_language_tag, match_language
+from consent_service.http.exchange import Call, Reply
+from consent_service.http.negotiation import has_already, read_languages, takes_gzip
+from consent_service.http.operation import Answer, Operation, Parameter
+from consent_service.http.problems import Headers
+from consent_service.http.services import Services
+from consent_service.http.site_examples import NOTICE
+from consent_service.usecases.editions import Notice
+
+#: For so long a browser need not ask again. A text that has changed meanwhile is an outdated screen (R37).
+MAX_AGE_S = 300
+_LANGUAGE_LENGTH_MAX = 35
+_CACHED = b"public, max-age=%d" % MAX_AGE_S
+
+
+async def read_notice(call: Call, services: Services) -> Reply:
+    """In the language asked for, else as the browser prefers; 304 where the client has it."""
+    asked = call.query.get("lang")
+    if asked is not None and (len(asked) > _LANGUAGE_LENGTH_MAX or not is_language_tag(asked)):
+        raise InvalidRequest("A language is named by a tag such as nb, nn or en.", parameter="lang")
+    edition = await services.sites.edition(call.visit.site)
+    decided = match_language(asked, edition.pages) is not None
+    accepted = read_languages(call.headers.get(b"accept-language"))
+    page = edition.page([*([] if asked is None else [asked]), *accepted])
+    packed = takes_gzip(call.headers.get(b"accept-encoding"))
+    # Strong: another coding is another sequence of bytes, so it has another tag.
+    tag = b'"%b%b"' % (page.digest.encode(), b"-gzip" if packed else b"")
+    headers: Headers = [
+        (b"etag", tag),
+        (b"cache-control", _CACHED),
+        # Where `lang` decides, a shared cache need not keep one for each browser's preferences.
+        (b"vary", b"Accept-Encoding" if decided else b"Accept-Encoding, Accept-Language"),
+        (b"content-language", page.language.encode()),
+        (b"cross-origin-resource-policy", b"cross-origin"),
+    ]
+    if has_already(call.headers.get(b"if-none-match"), tag):
+        return Reply(304, b"", headers)
+    headers.append((b"content-type", b"application/json"))
+    if not packed:
+        return Reply(200, page.body, headers)
+    return Reply(200, page.packed, [*headers, (b"content-encoding", b"gzip")])
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/site/v1/{site_key}/notice",
+        name="readNotice",
+        tag="Sites",
+        summary="Everything a banner needs",
+        description=(
+            "The site's purposes in order, in one language: `lang`, else what `Accept-Language` prefers, else nb, en. "
+            "`screen_hash` names what is shown, and goes back with the choice. Cacheable, and open to any origin; only "
+            "the site's own pages may read it across origins."
+        ),
+        scope=None,
+        any_origin=True,
+        handler=read_notice,
+        query=(
+            Parameter(
+                "lang",
+                "The language wanted, as a BCP 47 tag.",
+                {"type": "string", "pattern": "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}$", "maxLength": 35},
+            ),
+        ),
+        headers=(Parameter("If-None-Match", "The `ETag` of what is there already.", {"type": "string"}),),
+        answers=(
+            Answer(
+                200,
+                "The notice.",
+                Notice,
+                NOTICE,
+                headers=("ETag", "Cache-Control", "Content-Language", "Vary"),
+            ),
+            Answer(304, "What the client has still holds.", headers=("ETag", "Cache-Control", "Vary")),
+        ),
+        problems=(TooManyRequests, Unavailable),
+    ),
+)

@@ -1,0 +1,76 @@
+"""What a client can read and has already (RFC 9110)."""
+
+from __future__ import annotations
+
+import pytest
+
+from consent_service.http.negotiation import has_already, read_languages, takes_gzip
+from tests.http.tables import rows
+
+#: Accept-Language | the tags, the preferred first; - for none
+LANGUAGES = """
+nb                                   | nb
+nb-NO,nb;q=0.9,en;q=0.8              | nb-NO nb en
+en;q=0.5, nn;q=0.9 , nb;q=0.9        | nn nb en
+en;q=0, nb                           | nb
+*, nb;q=0.1                          | nb
+nb;q=1.001, en                       | en
+nb; q=0.2, en;q=0.3                  | en nb
+nb;Q=0.2, en                         | en nb
+nb;level=1, en                       | en
+nørsk, en                            | en
+, ,en,,                              | en
+!!;;q=,=;,                           | -
+"""
+
+
+@pytest.mark.parametrize(("header", "tags"), rows(LANGUAGES, 2))
+def test_languages_in_the_order_of_preference(header: str, tags: str) -> None:
+    assert read_languages(header.encode()) == ([] if tags == "-" else tags.split())
+
+
+def test_no_header_and_an_endless_one() -> None:
+    assert read_languages(None) == []
+    assert len(read_languages(b",".join([b"nb"] * 10_000))) == 20
+
+
+#: Accept-Encoding | is gzip taken?
+CODINGS = """
+gzip                  | yes
+GZIP                  | yes
+br, gzip;q=0.5        | yes
+gzip;q=0              | no
+gzip;q=0.000, *       | no
+*                     | yes
+*;q=0                 | no
+br                    | no
+identity              | no
+x-gzip                | no
+"""
+
+
+@pytest.mark.parametrize(("header", "taken"), rows(CODINGS, 2))
+def test_gzip_is_sent_to_those_who_take_it(header: str, taken: str) -> None:
+    assert takes_gzip(header.encode()) is (taken == "yes")
+    assert takes_gzip(None) is False
+
+
+#: If-None-Match | does it hold the tag "a"?
+TAGS = """
+"a"           | yes
+W/"a"         | yes
+"b", "a"      | yes
+"b",W/"a"     | yes
+*             | yes
+"A"           | no
+a             | no
+"b"           | no
+"a-gzip"      | no
+"b", *        | no
+"""
+
+
+@pytest.mark.parametrize(("header", "held"), rows(TAGS, 2))
+def test_a_tag_is_compared_weakly(header: str, held: str) -> None:
+    assert has_already(header.encode(), b'"a"') is (held == "yes")
+    assert has_already(None, b'"a"') is False

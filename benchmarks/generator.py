@@ -28,7 +28,10 @@ END_S = 20.0
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """`kind` is one of messages.KINDS. Ends after `seconds`, or after `requests_max` if that comes first."""
+    """`kind` is one of messages.KINDS, which say what `token` is.
+
+    Ends after `seconds`, or after `requests_max` if that comes first.
+    """
 
     port: int
     token: str

@@ -28,7 +28,8 @@ MEMORY_SUBJECTS = 100_000
 MEMORY_S_MAX = 7200.0
 WARM_UP_S = 2.0
 _SCALES = {"k": 1_000, "m": 1_000_000}
-_EXPECTED = {"record": 201, "check": 200, "batch_check": 200}
+_EXPECTED = {"record": 201, "check": 200, "batch_check": 200, "notice": 200, "site_post": 201}
+_UNITS = {"record": "records", "check": "checks", "batch": "checks", "notice": "notices", "site": "choices"}
 
 #: Without names on the command line; `memory_1m` takes longer than all of them.
 DEFAULT = (
@@ -41,7 +42,7 @@ DEFAULT = (
         "recipient_throughput",
         "withdrawal",
     ),
-    *("gate_answers", "gate_bootstrap_1m"),
+    *("notice_64", "site_post_64", "gate_answers", "gate_bootstrap_1m"),
     *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
 )
 
@@ -56,7 +57,7 @@ async def _slice(
     """One turn of the load generator on the service, or the same requests on the echo."""
     plan = generator.Plan(
         port=stage.echo.port if echo else service.served.port,
-        token=service.token,
+        token=await service.screen_hash() if kind == "site_post" else service.token,
         kind=kind,
         people=await service.people(SUBJECTS_ASKED_MAX),
         connections=connections,
@@ -88,7 +89,7 @@ def _beside_echo(
     value, ceiling = measured[place], ceilings[place]
     of = "echo, same requests"
     return [
-        figure(name, value.rate, f"{name.partition('_')[0]}s/s", of, ceiling.rate),
+        figure(name, value.rate, f"{_UNITS[name.partition('_')[0]]}/s", of, ceiling.rate),
         figure(f"{name}_p50", value.p50, "ms", of, ceiling.p50),
         figure(f"{name}_p99", value.p99, "ms", of, ceiling.p99),
     ]
@@ -233,7 +234,7 @@ def plan_measures(names: Sequence[str]) -> list[Measure]:
 
 def _measure(name: str) -> tuple[str, Measure]:
     """The measurement that brings this figure, and what it is the same as."""
-    if found := re.fullmatch(r"(record|check)_(\d+)(_p50|_p99|_pgbench)?", name):
+    if found := re.fullmatch(r"(record|check|notice|site_post)_(\d+)(_p50|_p99|_pgbench)?", name):
         kind, connections = found[1], int(found[2])
         return f"{kind} {connections}", lambda stage, seconds: _throughput(stage, kind, connections, seconds)
     if re.fullmatch(r"batch_check(_p50|_p99)?", name):

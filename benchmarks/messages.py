@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import count, cycle
 
 CONTROLLER = "ansettr"
+SITE = "ansettr-web"
+ORIGIN = "https://ansettr.no"
 PURPOSE = "nettstedanalyse-matomo"
 """Based on consent, given without a confirmation: a grant and a withdrawal are each a new record."""
 
@@ -64,4 +66,47 @@ def batch_checks(token: str, people: Sequence[Person]) -> Iterator[bytes]:
     return cycle(made)
 
 
-KINDS = {"record": records, "check": checks, "batch_check": batch_checks}
+def _browser(method: str, path: str, body: bytes | None = None) -> bytes:
+    """A request of a page of the site, as a browser words it where it matters."""
+    lines = [f"{method} /site/v1/{SITE}/{path} HTTP/1.1", "host: 127.0.0.1", f"origin: {ORIGIN}"]
+    lines += ["accept-encoding: gzip, deflate, br", "accept-language: nb-NO,nb;q=0.9,en;q=0.8"]
+    if body is not None:
+        lines += ["content-type: application/json", f"content-length: {len(body)}"]
+    return "\r\n".join(lines).encode() + b"\r\n"
+
+
+def notices(_token: str, _people: Sequence[Person]) -> Iterator[bytes]:
+    """What a banner shows, over and over."""
+    return cycle([_browser("GET", "notice?lang=nb") + b"\r\n"])
+
+
+def site_posts(screen_hash: str, _people: Sequence[Person]) -> Iterator[bytes]:
+    """The first choice of one new visitor after the other, about three purposes; in turns all given and all refused."""
+    run = secrets.token_hex(8)
+    numbers = count(1)
+    made = []
+    for said in ("given", "refused"):
+        body = json.dumps(
+            {
+                "choice_id": f"choice-of-{run}",
+                "language": "nb",
+                "screen_hash": screen_hash,
+                "layer": "banner",
+                "choices": dict.fromkeys((PURPOSE, "facebook-piksel", "kontaktskjema"), said),
+                "button": "accept_all" if said == "given" else "refuse_all",
+                "path": "/",
+            }
+        ).encode()
+        made.append((_browser("POST", "consents", body), body))
+    for head, body in cycle(made):
+        yield b"%bconsent-visitor: visitor-%b-%d\r\n\r\n%b" % (head, run.encode(), next(numbers), body)
+
+
+#: From a token (for `site_post` the hash of what is on screen) and people, requests without end.
+KINDS = {
+    "record": records,
+    "check": checks,
+    "batch_check": batch_checks,
+    "notice": notices,
+    "site_post": site_posts,
+}

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import httpx
 import msgspec
 import psutil
 
 from benchmarks import acting, asker, generator, latency, producer, readers, recipients
-from benchmarks.messages import CONTROLLER, Person
+from benchmarks.messages import CONTROLLER, SITE, Person
 from benchmarks.rows import fill, people
 from consent_service.app.pools import keyring_from, open_pool
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
@@ -111,6 +112,13 @@ class Service:
 
     async def people(self, limit: int) -> list[Person]:
         return await people(self._database, limit)
+
+    async def screen_hash(self) -> str:
+        """Of what a visitor of the sample's site sees first."""
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.served.port}") as client:
+            notice = await client.get(f"/site/v1/{SITE}/notice?lang=nb")
+        shown: str = notice.raise_for_status().json()["screen_hash"]
+        return shown
 
     async def drained(self) -> int:
         """Return when every event is published; how many waited when it was asked."""
@@ -291,6 +299,8 @@ class Stage:
             "CONSENT_DEVELOPMENT_KEY": str(key),
             "CONSENT_LOOKUP_KEYS": f"l1={keys.read_text()}",
             "CONSENT_SEALING_KEYS": f"s1={keys.read_text()}",
+            # One machine asks for all.
+            **{f"CONSENT_SITE_LIMIT_{name}": "1000000000/60" for name in ("NETWORK", "CHOICES", "SITE")},
         }
 
 

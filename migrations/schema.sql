@@ -676,14 +676,12 @@ GRANT ALL ON FUNCTION public.controller_names() TO consent_sweeper;
 GRANT ALL ON FUNCTION public.controller_names() TO consent_service;
 
 GRANT SELECT,INSERT ON TABLE public.acknowledgements TO consent_service;
-GRANT SELECT ON TABLE public.acknowledgements TO consent_auditor;
 
-GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
-GRANT SELECT,INSERT ON TABLE public.audit TO consent_sweeper;
+GRANT INSERT ON TABLE public.audit TO consent_service;
+GRANT INSERT ON TABLE public.audit TO consent_sweeper;
 GRANT SELECT ON TABLE public.audit TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.choices TO consent_service;
-GRANT SELECT ON TABLE public.choices TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.controllers TO consent_service;
 GRANT SELECT ON TABLE public.controllers TO consent_sweeper;
@@ -692,42 +690,34 @@ GRANT SELECT ON TABLE public.controllers TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.duties TO consent_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.duties TO consent_sweeper;
-GRANT SELECT ON TABLE public.duties TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.filled_topics TO consent_relay;
 GRANT SELECT ON TABLE public.filled_topics TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_service;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_sweeper;
-GRANT SELECT ON TABLE public.idempotency TO consent_auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.idempotency TO consent_sweeper;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifier_hashes TO consent_service;
-GRANT SELECT ON TABLE public.identifier_hashes TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifiers TO consent_service;
-GRANT SELECT ON TABLE public.identifiers TO consent_auditor;
 
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_service;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_relay;
-GRANT SELECT ON TABLE public.ledger_epoch TO consent_sweeper;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_auditor;
 
 GRANT SELECT ON TABLE public.ledger_identity TO consent_relay;
-GRANT SELECT ON TABLE public.ledger_identity TO consent_auditor;
 GRANT SELECT ON TABLE public.ledger_identity TO consent_service;
 
 GRANT SELECT,INSERT ON TABLE public.notices TO consent_service;
 GRANT SELECT ON TABLE public.notices TO consent_sweeper;
-GRANT SELECT ON TABLE public.notices TO consent_relay;
 GRANT SELECT ON TABLE public.notices TO consent_auditor;
 
 GRANT INSERT ON TABLE public.outbox TO consent_service;
-GRANT SELECT,INSERT ON TABLE public.outbox TO consent_sweeper;
+GRANT INSERT ON TABLE public.outbox TO consent_sweeper;
 GRANT SELECT,DELETE ON TABLE public.outbox TO consent_relay;
 GRANT SELECT ON TABLE public.outbox TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.purpose_drafts TO consent_service;
-GRANT SELECT ON TABLE public.purpose_drafts TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.purpose_versions TO consent_service;
 GRANT SELECT ON TABLE public.purpose_versions TO consent_sweeper;
@@ -735,9 +725,6 @@ GRANT SELECT ON TABLE public.purpose_versions TO consent_relay;
 GRANT SELECT ON TABLE public.purpose_versions TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.purposes TO consent_service;
-GRANT SELECT ON TABLE public.purposes TO consent_sweeper;
-GRANT SELECT ON TABLE public.purposes TO consent_relay;
-GRANT SELECT ON TABLE public.purposes TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.record_details TO consent_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.record_details TO consent_sweeper;
@@ -749,40 +736,30 @@ GRANT SELECT ON TABLE public.records TO consent_relay;
 GRANT SELECT ON TABLE public.records TO consent_auditor;
 
 GRANT SELECT,UPDATE ON TABLE public.relay_leases TO consent_relay;
-GRANT SELECT ON TABLE public.relay_leases TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.relay_members TO consent_relay;
-GRANT SELECT ON TABLE public.relay_members TO consent_auditor;
-
-GRANT SELECT ON TABLE public.schema_migrations TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sites TO consent_service;
-GRANT SELECT ON TABLE public.sites TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.states TO consent_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.states TO consent_sweeper;
-GRANT SELECT ON TABLE public.states TO consent_relay;
 GRANT SELECT ON TABLE public.states TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.stream_notices TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.stream_notices TO consent_sweeper;
 GRANT SELECT ON TABLE public.stream_notices TO consent_relay;
-GRANT SELECT ON TABLE public.stream_notices TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.subject_keys TO consent_service;
 GRANT SELECT ON TABLE public.subject_keys TO consent_sweeper;
 GRANT SELECT ON TABLE public.subject_keys TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.subjects TO consent_service;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.subjects TO consent_sweeper;
+GRANT SELECT,UPDATE ON TABLE public.subjects TO consent_sweeper;
 GRANT SELECT ON TABLE public.subjects TO consent_relay;
 GRANT SELECT ON TABLE public.subjects TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.suppressions TO consent_service;
-GRANT SELECT ON TABLE public.suppressions TO consent_auditor;
 
 GRANT SELECT,UPDATE ON TABLE public.sweeper_lease TO consent_sweeper;
-GRANT SELECT ON TABLE public.sweeper_lease TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO consent_sweeper;
-GRANT SELECT ON TABLE public.sweeps TO consent_auditor;

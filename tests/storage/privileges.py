@@ -5,35 +5,35 @@ from __future__ import annotations
 #: s select, i insert, u update, d delete. Nobody else has anything; truncate, references and triggers nobody has.
 PRIVILEGES = """
                     service  relay  sweeper  auditor
-acknowledgements    si       -      -        s
-audit               si       -      si       s
-choices             si       -      -        s
+acknowledgements    si       -      -        -
+audit               i        -      i        s
+choices             si       -      -        -
 controllers         siu      s      s        s
-duties              siu      -      siu      s
+duties              siu      -      siu      -
 filled_topics       -        siu    -        s
-idempotency         siud     -      siud     s
-identifier_hashes   sid      -      -        s
-identifiers         sid      -      -        s
-ledger_epoch        s        s      s        s
-ledger_identity     s        s      -        s
-notices             si       s      s        s
-outbox              i        sd     si       s
-purpose_drafts      siud     -      -        s
+idempotency         siud     -      siu      -
+identifier_hashes   sid      -      -        -
+identifiers         sid      -      -        -
+ledger_epoch        s        s      -        s
+ledger_identity     s        s      -        -
+notices             si       -      s        s
+outbox              i        sd     i        s
+purpose_drafts      siud     -      -        -
 purpose_versions    si       s      s        s
-purposes            si       s      s        s
+purposes            si       -      -        -
 record_details      sid      -      sid      s
 records             si       s      si       s
-relay_leases        -        su     -        s
-relay_members       -        siud   -        s
-schema_migrations   -        -      -        s
-sites               siu      -      -        s
-states              siu      s      siu      s
-stream_notices      si       s      si       s
+relay_leases        -        su     -        -
+relay_members       -        siud   -        -
+schema_migrations   -        -      -        -
+sites               siu      -      -        -
+states              siu      -      siu      s
+stream_notices      si       s      si       -
 subject_keys        sid      -      s        s
-subjects            siu      s      siu      s
-suppressions        sid      -      -        s
-sweeper_lease       -        -      su       s
-sweeps              -        -      siu      s
+subjects            siu      s      su       s
+suppressions        sid      -      -        -
+sweeper_lease       -        -      su       -
+sweeps              -        -      siu      -
 """
 
 

@@ -24,11 +24,11 @@ ROLES = {
 #: Statements that other roles run too, or alone.
 ALSO = {
     ("epochs", "_EPOCH"): ("consent_owner", "consent_service"),
-    ("idempotency", "_SWEEP"): ("consent_sweeper",),
     ("history", "_PREFIXES"): ("consent_relay", "consent_auditor", "consent_owner", "consent_service"),
     ("relaying", "_LEDGER_ID"): ("consent_relay", "consent_service"),
+    ("relaying", "_READ_FILLED"): ("consent_relay", "consent_auditor"),
     ("sweeping", "_CONTROLLERS"): ("consent_sweeper", "consent_service"),
-    ("history", "_RECORDS"): ("consent_relay", "consent_auditor"),
+    ("history", "_LATEST_VERSIONS"): ("consent_relay", "consent_auditor", "consent_owner"),
     ("history", "_STANDING"): ("consent_relay", "consent_auditor"),
     ("catalogue", "_REVISION"): ("consent_service", "consent_auditor"),
     ("catalogue", "_PURPOSES"): ("consent_service", "consent_auditor", "consent_owner", "consent_sweeper"),
@@ -37,6 +37,9 @@ ALSO = {
     ("propagation", "_INSERT"): ("consent_service", "consent_sweeper"),
     ("notices", "_GIVE"): ("consent_service", "consent_sweeper"),
     ("notices", "_READ"): ("consent_relay",),
+    ("outbox", "_BASES"): ("consent_relay", "consent_auditor"),
+    ("outbox", "_CHANGES"): ("consent_relay", "consent_auditor"),
+    ("outbox", "_PURPOSE"): ("consent_relay", "consent_auditor"),
     ("records", "_READ_FACTS"): ("consent_service", "consent_sweeper"),
     ("states", "_READ_PAIRS"): ("consent_service", "consent_sweeper"),
     ("subjects", "_LOCK"): ("consent_service", "consent_sweeper"),

@@ -108,22 +108,21 @@ class Api:
 
 
 @asynccontextmanager
-async def running_services(
-    postgres: PostgresServer,
+async def services_on(
+    url: str,
+    issuer: Issuer,
     *,
     health: Health | None = None,
     now: Callable[[], datetime] = clock.now,
     **limits: Any,
-) -> AsyncIterator[tuple[Services, Issuer, TestDatabase]]:
-    """The use cases on a database of their own, without any controller; the issuer signs tokens for them."""
-    issuer = Issuer()
-    fresh = await copy_template(postgres)
+) -> AsyncIterator[Services]:
+    """The use cases of a process on this database; the issuer signs tokens for them."""
     async with open_database(
-        fresh.url(), connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
+        url, connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as database:
         catalogue = Catalogue(database, now=now)
         ledger = Ledger(database, catalogue, KEYRING, metrics=Metrics(), now=now, **limits)
-        services = Services(
+        yield Services(
             ledger=ledger,
             permissions=Permissions(database, catalogue, KEYRING, now=now),
             subjects=Subjects(database, catalogue, KEYRING, now=now),
@@ -138,9 +137,27 @@ async def running_services(
             health=health or ServiceHealth(database, None),
             metrics=Metrics(),
         )
-        yield services, issuer, fresh
         await ledger.close()
+
+
+@asynccontextmanager
+async def running_services(
+    postgres: PostgresServer, **options: Any
+) -> AsyncIterator[tuple[Services, Issuer, TestDatabase]]:
+    """The use cases on a database of their own, without any controller."""
+    issuer = Issuer()
+    fresh = await copy_template(postgres)
+    async with services_on(fresh.url(), issuer, **options) as services:
+        yield services, issuer, fresh
     await drop(postgres, fresh)
+
+
+@asynccontextmanager
+async def calling(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls of the whole application, without a socket."""
+    transport = httpx.ASGITransport(app=cast(Any, build_app(services, public_url="http://consent.example")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+        yield client
 
 
 @asynccontextmanager
@@ -156,10 +173,7 @@ async def running_api(
         for controller in ("ansettr", "sonh"):
             entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
             await services.catalogue.load(CatalogueEntries(controller=entry, purposes=purposes), "test")
-        transport = httpx.ASGITransport(
-            app=cast(Any, build_app(services, public_url="http://consent.example"))
-        )
-        async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+        async with calling(services) as client:
             yield Api(client, issuer, fresh)
 
 

@@ -782,21 +782,18 @@ REVOKE ALL ON FUNCTION public.site_directory() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.site_directory() TO consent_service;
 
 GRANT SELECT,INSERT ON TABLE public.acknowledgements TO consent_service;
-GRANT SELECT ON TABLE public.acknowledgements TO consent_auditor;
 
 GRANT SELECT ON TABLE public.api_keys TO consent_service;
-GRANT SELECT ON TABLE public.api_keys TO consent_auditor;
 
 GRANT UPDATE(last_used_at) ON TABLE public.api_keys TO consent_service;
 
-GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
-GRANT SELECT,INSERT ON TABLE public.audit TO consent_sweeper;
+GRANT INSERT ON TABLE public.audit TO consent_service;
+GRANT INSERT ON TABLE public.audit TO consent_sweeper;
 GRANT SELECT ON TABLE public.audit TO consent_auditor;
 GRANT INSERT ON TABLE public.audit TO consent_relay;
 GRANT INSERT ON TABLE public.audit TO consent_keeper;
 
 GRANT SELECT,INSERT ON TABLE public.choices TO consent_service;
-GRANT SELECT ON TABLE public.choices TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.controllers TO consent_service;
 GRANT SELECT ON TABLE public.controllers TO consent_sweeper;
@@ -805,21 +802,17 @@ GRANT SELECT ON TABLE public.controllers TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.duties TO consent_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.duties TO consent_sweeper;
-GRANT SELECT ON TABLE public.duties TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.filled_topics TO consent_relay;
 GRANT SELECT ON TABLE public.filled_topics TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_service;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO consent_sweeper;
-GRANT SELECT ON TABLE public.idempotency TO consent_auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.idempotency TO consent_sweeper;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifier_hashes TO consent_service;
-GRANT SELECT ON TABLE public.identifier_hashes TO consent_auditor;
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifier_hashes TO consent_keeper;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.identifiers TO consent_service;
-GRANT SELECT ON TABLE public.identifiers TO consent_auditor;
 GRANT SELECT ON TABLE public.identifiers TO consent_keeper;
 
 GRANT UPDATE(key_id) ON TABLE public.identifiers TO consent_keeper;
@@ -829,29 +822,24 @@ GRANT UPDATE(sealed_value) ON TABLE public.identifiers TO consent_keeper;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_holders TO consent_service;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_holders TO consent_sweeper;
 GRANT SELECT ON TABLE public.key_holders TO consent_keeper;
-GRANT SELECT ON TABLE public.key_holders TO consent_auditor;
 
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_service;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_relay;
-GRANT SELECT ON TABLE public.ledger_epoch TO consent_sweeper;
 GRANT SELECT ON TABLE public.ledger_epoch TO consent_auditor;
 
 GRANT SELECT ON TABLE public.ledger_identity TO consent_relay;
-GRANT SELECT ON TABLE public.ledger_identity TO consent_auditor;
 GRANT SELECT ON TABLE public.ledger_identity TO consent_service;
 
 GRANT SELECT,INSERT ON TABLE public.notices TO consent_service;
 GRANT SELECT ON TABLE public.notices TO consent_sweeper;
-GRANT SELECT ON TABLE public.notices TO consent_relay;
 GRANT SELECT ON TABLE public.notices TO consent_auditor;
 
 GRANT INSERT ON TABLE public.outbox TO consent_service;
-GRANT SELECT,INSERT ON TABLE public.outbox TO consent_sweeper;
+GRANT INSERT ON TABLE public.outbox TO consent_sweeper;
 GRANT SELECT,DELETE ON TABLE public.outbox TO consent_relay;
 GRANT SELECT ON TABLE public.outbox TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.purpose_drafts TO consent_service;
-GRANT SELECT ON TABLE public.purpose_drafts TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.purpose_versions TO consent_service;
 GRANT SELECT ON TABLE public.purpose_versions TO consent_sweeper;
@@ -859,9 +847,6 @@ GRANT SELECT ON TABLE public.purpose_versions TO consent_relay;
 GRANT SELECT ON TABLE public.purpose_versions TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.purposes TO consent_service;
-GRANT SELECT ON TABLE public.purposes TO consent_sweeper;
-GRANT SELECT ON TABLE public.purposes TO consent_relay;
-GRANT SELECT ON TABLE public.purposes TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.record_details TO consent_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.record_details TO consent_sweeper;
@@ -873,28 +858,20 @@ GRANT SELECT ON TABLE public.records TO consent_relay;
 GRANT SELECT ON TABLE public.records TO consent_auditor;
 
 GRANT SELECT,UPDATE ON TABLE public.relay_leases TO consent_relay;
-GRANT SELECT ON TABLE public.relay_leases TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.relay_members TO consent_relay;
-GRANT SELECT ON TABLE public.relay_members TO consent_auditor;
-
-GRANT SELECT ON TABLE public.schema_migrations TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.screens TO consent_service;
-GRANT SELECT ON TABLE public.screens TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sites TO consent_service;
-GRANT SELECT ON TABLE public.sites TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.states TO consent_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.states TO consent_sweeper;
-GRANT SELECT ON TABLE public.states TO consent_relay;
 GRANT SELECT ON TABLE public.states TO consent_auditor;
 
 GRANT SELECT,INSERT ON TABLE public.stream_notices TO consent_service;
 GRANT SELECT,INSERT ON TABLE public.stream_notices TO consent_sweeper;
 GRANT SELECT ON TABLE public.stream_notices TO consent_relay;
-GRANT SELECT ON TABLE public.stream_notices TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.subject_keys TO consent_service;
 GRANT SELECT ON TABLE public.subject_keys TO consent_sweeper;
@@ -906,16 +883,13 @@ GRANT UPDATE(key_id) ON TABLE public.subject_keys TO consent_keeper;
 GRANT UPDATE(sealed_key) ON TABLE public.subject_keys TO consent_keeper;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.subjects TO consent_service;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.subjects TO consent_sweeper;
+GRANT SELECT,UPDATE ON TABLE public.subjects TO consent_sweeper;
 GRANT SELECT ON TABLE public.subjects TO consent_relay;
 GRANT SELECT ON TABLE public.subjects TO consent_auditor;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.suppressions TO consent_service;
-GRANT SELECT ON TABLE public.suppressions TO consent_auditor;
 GRANT SELECT ON TABLE public.suppressions TO consent_keeper;
 
 GRANT SELECT,UPDATE ON TABLE public.sweeper_lease TO consent_sweeper;
-GRANT SELECT ON TABLE public.sweeper_lease TO consent_auditor;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO consent_sweeper;
-GRANT SELECT ON TABLE public.sweeps TO consent_auditor;

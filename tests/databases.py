@@ -37,9 +37,10 @@ async def make_template(server: PostgresServer) -> None:
     await migrate(server.url("consent_owner", TEMPLATE))
 
 
-async def copy_template(server: PostgresServer) -> TestDatabase:
+async def copy_template(server: PostgresServer, template: str = TEMPLATE) -> TestDatabase:
+    """A copy of the migrated database, or of another to which nobody is connected."""
     name = f"test_{os.getpid()}_{next(_number)}"
-    await _run(server, f"create database {name} template {TEMPLATE} owner consent_owner")
+    await _run(server, f"create database {name} template {template} owner consent_owner")
     return TestDatabase(server, name)
 
 

@@ -65,8 +65,9 @@ class _Waiting:
 
     @property
     def person(self) -> object:
-        """Who is meant, as the caller names them."""
-        return self.submission.reference.subject_id or self.submission.reference.identifiers
+        """Who is meant, as the caller names them; the same name means another person at another controller."""
+        reference = self.submission.reference
+        return self.submission.caller.controller, reference.subject_id or reference.identifiers
 
 
 class Ledger:

@@ -26,7 +26,10 @@ from consent_service.usecases.submissions import Submission
 
 
 class _Meant(msgspec.Struct):
-    """A submission with the subjects it may be about: the one it names, or those its identifiers are linked to."""
+    """A submission with the subjects it may be about: the one it names, or those its identifiers are linked to.
+
+    Once they are locked, only those that its controller has.
+    """
 
     submission: Submission
     controller: str
@@ -48,6 +51,13 @@ async def load(
     subjects = await lock_subjects(
         connection, {(one.controller, subject_id) for one in meant for subject_id in one.subject_ids}
     )
+    # A batch mixes controllers. Who names another's person must not take part in what is read about that person.
+    for one in meant:
+        one.subject_ids = {
+            subject_id
+            for subject_id in one.subject_ids
+            if subject_id in subjects and subjects[subject_id].controller == one.controller
+        }
     keys = {one.idempotency.key for one in submissions if one.idempotency is not None}
     read_at = now()
     answers = await read_answers(connection, keys, read_at) if keys else {}

@@ -113,24 +113,8 @@ class Api:
 
 
 @asynccontextmanager
-async def running_services(
-    postgres: PostgresServer,
-    *,
-    health: Health | None = None,
-    now: Callable[[], datetime] = clock.now,
-    **limits: Any,
-) -> AsyncIterator[tuple[Services, Issuer, TestDatabase]]:
-    """The use cases on a database of their own, without any controller; the issuer signs tokens for them."""
-    issuer = Issuer()
-    fresh = await copy_template(postgres)
-    async with services_on(fresh, issuer, health=health, now=now, **limits) as services:
-        yield services, issuer, fresh
-    await drop(postgres, fresh)
-
-
-@asynccontextmanager
 async def services_on(
-    fresh: TestDatabase,
+    url: str,
     issuer: Issuer,
     *,
     health: Health | None = None,
@@ -139,9 +123,9 @@ async def services_on(
     guards: Guards | None = None,
     **limits: Any,
 ) -> AsyncIterator[Services]:
-    """The use cases of one process on this database."""
+    """The use cases of one process on this database; the issuer signs tokens for them."""
     async with open_database(
-        fresh.url(), connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
+        url, connections_max=4, statement_timeout_s=10, lock_timeout_s=5, name="test"
     ) as database:
         catalogue = Catalogue(database, now=now)
         ledger = Ledger(database, catalogue, KEYRING, metrics=Metrics(), now=now, **limits)
@@ -169,6 +153,26 @@ async def services_on(
 
 
 @asynccontextmanager
+async def running_services(
+    postgres: PostgresServer, **options: Any
+) -> AsyncIterator[tuple[Services, Issuer, TestDatabase]]:
+    """The use cases on a database of their own, without any controller."""
+    issuer = Issuer()
+    fresh = await copy_template(postgres)
+    async with services_on(fresh.url(), issuer, **options) as services:
+        yield services, issuer, fresh
+    await drop(postgres, fresh)
+
+
+@asynccontextmanager
+async def calling(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls of the whole application, without a socket."""
+    transport = httpx.ASGITransport(app=cast(Any, build_app(services, public_url="http://consent.example")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+        yield client
+
+
+@asynccontextmanager
 async def running_api(
     postgres: PostgresServer,
     *,
@@ -192,8 +196,7 @@ async def running_api(
 @asynccontextmanager
 async def api_on(services: Services, issuer: Issuer, database: TestDatabase) -> AsyncIterator[Api]:
     """The application on these services."""
-    transport = httpx.ASGITransport(app=cast(Any, build_app(services, public_url="http://consent.example")))
-    async with httpx.AsyncClient(transport=transport, base_url="http://consent.example") as client:
+    async with calling(services) as client:
         yield Api(client, issuer, database)
 
 

@@ -194,7 +194,7 @@ class Stage:
     @asynccontextmanager
     async def another_process(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
         async with (
-            services_on(self.database, self.issuer, now=self.clock, **options) as services,
+            services_on(self.database.url(), self.issuer, now=self.clock, **options) as services,
             api_on(services, self.issuer, self.database) as api,
         ):
             yield api.client

@@ -76,35 +76,3 @@ async def test_every_route_asks_for_its_scope_and_for_no_other(api: Api) -> None
         alone = await api(operation.method, path, token=api.issuer.sign(scope=operation.scope))
         assert alone.status_code not in (401, 403), operation.name
         assert (await api.client.request(operation.method, path)).status_code == 401, operation.name
-
-
-async def test_two_controllers_never_see_each_others_persons(api: Api) -> None:
-    person, identifier = await api.person(), api.somebody()
-    granted = await api.says(person, "newsletter", "grant")
-    record_id = granted.json()["record"]["record_id"]
-    await api("POST", "/v1/subjects", {"identifiers": [identifier]})
-    for method, path, body in (
-        ("GET", f"/v1/subjects/{person}", None),
-        ("GET", f"/v1/subjects/{person}/records", None),
-        ("GET", f"/v1/subjects/{person}/identifiers", None),
-        ("GET", f"/v1/subjects/{person}/permissions/newsletter", None),
-        ("GET", f"/v1/records/{record_id}", None),
-        ("POST", f"/v1/subjects/{person}/consents/newsletter/withdraw", {}),
-        ("POST", f"/v1/subjects/{person}/identifiers", {"identifiers": [api.somebody()]}),
-        ("DELETE", f"/v1/subjects/{person}/identifiers/{UNKNOWN_ID}", None),
-        ("POST", "/v1/subjects/lookup", {"identifiers": [identifier]}),
-    ):
-        assert told(await api(method, path, body, controller="sonh")) == "404 not-found", path
-    both = {
-        "subject": {"subject_id": person},
-        "decisions": [{"purpose": "newsletter", "command": "withdraw"}],
-    }
-    answer = await api("POST", "/v1/decisions", both, controller="sonh")
-    assert told(answer) == "422 unknown-reference /subject/subject_id"
-    query = {"queries": [{"subject_id": person, "purpose": "newsletter"}]}
-    answer = await api("POST", "/v1/permissions", query, controller="sonh")
-    assert told(answer) == "422 unknown-reference /queries/0/subject_id"
-    made = await api("POST", "/v1/subjects", {"identifiers": [identifier]}, controller="sonh")
-    assert made.status_code == 201
-    still = await api("GET", f"/v1/subjects/{person}/permissions/newsletter")
-    assert still.json()["allowed"] is True

@@ -6,38 +6,38 @@ from __future__ import annotations
 #: triggers nobody has.
 PRIVILEGES = """
                     service  relay  sweeper  keeper  auditor
-acknowledgements    si       -      -        -       s
-api_keys            s        -      -        -       s
-audit               si       i      si       i       s
-choices             si       -      -        -       s
+acknowledgements    si       -      -        -       -
+api_keys            s        -      -        -       -
+audit               i        i      i        i       s
+choices             si       -      -        -       -
 controllers         siu      s      s        -       s
-duties              siu      -      siu      -       s
+duties              siu      -      siu      -       -
 filled_topics       -        siu    -        -       s
-idempotency         siud     -      siud     -       s
-identifier_hashes   sid      -      -        sid     s
-identifiers         sid      -      -        s       s
-key_holders         siud     -      siud     s       s
-ledger_epoch        s        s      s        -       s
-ledger_identity     s        s      -        -       s
-notices             si       s      s        -       s
-outbox              i        sd     si       -       s
-purpose_drafts      siud     -      -        -       s
+idempotency         siud     -      siu      -       -
+identifier_hashes   sid      -      -        sid     -
+identifiers         sid      -      -        s       -
+key_holders         siud     -      siud     s       -
+ledger_epoch        s        s      -        -       s
+ledger_identity     s        s      -        -       -
+notices             si       -      s        -       s
+outbox              i        sd     i        -       s
+purpose_drafts      siud     -      -        -       -
 purpose_versions    si       s      s        -       s
-purposes            si       s      s        -       s
+purposes            si       -      -        -       -
 record_details      sid      -      sid      -       s
 records             si       s      si       -       s
-relay_leases        -        su     -        -       s
-relay_members       -        siud   -        -       s
-schema_migrations   -        -      -        -       s
-screens             si       -      -        -       s
-sites               siu      -      -        -       s
-states              siu      s      siu      -       s
-stream_notices      si       s      si       -       s
+relay_leases        -        su     -        -       -
+relay_members       -        siud   -        -       -
+schema_migrations   -        -      -        -       -
+screens             si       -      -        -       -
+sites               siu      -      -        -       -
+states              siu      -      siu      -       s
+stream_notices      si       s      si       -       -
 subject_keys        sid      -      s        s       s
-subjects            siu      s      siu      -       s
-suppressions        sid      -      -        s       s
-sweeper_lease       -        -      su       -       s
-sweeps              -        -      siu      -       s
+subjects            siu      s      su       -       s
+suppressions        sid      -      -        s       -
+sweeper_lease       -        -      su       -       -
+sweeps              -        -      siu      -       -
 """
 
 #: (role, table, column) that may be updated where the table as a whole may not.

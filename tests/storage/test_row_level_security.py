@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -99,13 +101,74 @@ async def superuser(filled: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
 async def as_role(
     database: TestDatabase, role: str, controllers: str | None = None
 ) -> AsyncIterator[asyncpg.Connection]:
+    """In a transaction that is rolled back."""
     connection = await database.connect(role)
     try:
         if controllers is not None:
             await connection.execute(f"set consent.controllers = '{controllers}'")
+        await connection.execute("begin")
         yield connection
     finally:
         await connection.close()
+
+
+#: Acts as a role, with the controllers that it lists.
+Acting = Callable[[str, str | None], AbstractAsyncContextManager[asyncpg.Connection]]
+
+#: What a transaction lists, and whose rows it sees.
+LISTS: dict[str, tuple[str | None, list[str]]] = {
+    "no list": (None, []),
+    "empty": ("", []),
+    "one": ("ansettr", ["ansettr"]),
+    "both": ("coness,ansettr", ["ansettr", "coness"]),
+    "a part": ("ansett", []),
+    "a blank": ("ansettr ", []),
+    "a pattern": ("%", []),
+}
+
+
+async def check_seen(acting: Acting, role: str, table: str, listed: str | None, seen: list[str]) -> None:
+    async with acting(role, listed) as connection:
+        rows = await connection.fetch(f"select distinct controller from {table} order by controller")
+
+    assert [row[0] for row in rows] == seen
+
+
+async def check_not_written(acting: Acting, role: str, table: str, theirs: Any) -> None:
+    """`theirs` is a row of coness'."""
+    async with acting(role, "ansettr") as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="violates row-level security policy"):
+            await connection.execute(
+                f"insert into {table} overriding system value select (jsonb_populate_record(null::{table}, $1)).*",
+                theirs,
+            )
+
+
+async def check_not_given_away(acting: Acting, role: str, table: str) -> None:
+    async with acting(role, "ansettr") as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="violates row-level security policy"):
+            await connection.execute(f"update {table} set controller = 'coness'")
+
+
+async def check_not_changed(acting: Acting, role: str, table: str) -> None:
+    """An update of all rows changes the own ones."""
+    async with acting(role, "ansettr") as connection:
+        changed = await connection.fetch(f"update {table} set controller = controller returning controller")
+
+    assert {row[0] for row in changed} == {"ansettr"}
+
+
+async def check_not_deleted(acting: Acting, role: str, table: str) -> None:
+    async with acting(role, "ansettr") as connection:
+        deleted = await connection.fetch(f"delete from {table} returning controller")
+
+    assert {row[0] for row in deleted} == {"ansettr"}
+
+
+async def a_row_of_coness(superuser: asyncpg.Connection, table: str) -> Any:
+    return await superuser.fetchval(
+        f"select to_jsonb({table}) from {table} where controller = 'coness' limit 1"
+    )
 
 
 async def test_every_table_is_a_controllers_or_known_to_be_nobodys(superuser: asyncpg.Connection) -> None:
@@ -146,53 +209,38 @@ async def test_both_controllers_have_rows_in_every_table(superuser: asyncpg.Conn
 
 
 @whoever("s")
-@pytest.mark.parametrize(
-    ("listed", "seen"),
-    [
-        (None, []),
-        ("", []),
-        ("ansettr", ["ansettr"]),
-        ("coness,ansettr", ["ansettr", "coness"]),
-        ("ansett", []),
-        ("ansettr ", []),
-        ("%", []),
-    ],
-    ids=["no list", "empty", "one", "both", "a part", "a blank", "a pattern"],
-)
+@pytest.mark.parametrize(("listed", "seen"), LISTS.values(), ids=LISTS)
 async def test_R22_a_transaction_sees_the_controllers_it_names(
-    filled: TestDatabase,
-    superuser: asyncpg.Connection,
-    table: str,
-    role: str,
-    listed: str | None,
-    seen: list[str],
+    filled: TestDatabase, table: str, role: str, listed: str | None, seen: list[str]
 ) -> None:
-    async with as_role(filled, role, listed) as connection:
-        rows = await connection.fetch(f"select distinct controller from {table} order by controller")
-
-    assert [row[0] for row in rows] == seen
+    await check_seen(partial(as_role, filled), role, table, listed, seen)
 
 
 @whoever("i")
 async def test_R22_nobody_writes_a_row_of_another_controller(
     filled: TestDatabase, superuser: asyncpg.Connection, table: str, role: str
 ) -> None:
-    theirs = await superuser.fetchval(
-        f"select to_jsonb({table}) from {table} where controller = 'coness' limit 1"
-    )
-    async with as_role(filled, role, "ansettr") as connection:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="violates row-level security policy"):
-            await connection.execute(
-                f"insert into {table} overriding system value select (jsonb_populate_record(null::{table}, $1)).*",
-                theirs,
-            )
+    theirs = await a_row_of_coness(superuser, table)
+    await check_not_written(partial(as_role, filled), role, table, theirs)
 
 
 @whoever("u")
 async def test_R22_nobody_gives_a_row_away(filled: TestDatabase, table: str, role: str) -> None:
-    async with as_role(filled, role, "ansettr") as connection:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="violates row-level security policy"):
-            await connection.execute(f"update {table} set controller = 'coness'")
+    await check_not_given_away(partial(as_role, filled), role, table)
+
+
+@whoever("u")
+async def test_R22_nobody_changes_a_row_of_another_controller(
+    filled: TestDatabase, table: str, role: str
+) -> None:
+    await check_not_changed(partial(as_role, filled), role, table)
+
+
+@whoever("d")
+async def test_R22_nobody_deletes_a_row_of_another_controller(
+    filled: TestDatabase, table: str, role: str
+) -> None:
+    await check_not_deleted(partial(as_role, filled), role, table)
 
 
 @pytest.mark.parametrize("role", ["consent_relay", "consent_auditor", "consent_owner"])

@@ -30,6 +30,21 @@ class TestDatabase:
         """A connection of its own; the caller closes it."""
         return await asyncpg.connect(self.url(role))
 
+    async def row_counts(self) -> dict[str, int]:
+        """How many rows each table has: two that are equal show that nothing was stored between them."""
+        connection = await self.connect()
+        try:
+            names = await connection.fetch(
+                "select tablename from pg_tables where schemaname = 'public' order by 1"
+            )
+            tables = [row["tablename"] for row in names]
+            counted = ", ".join(f'(select count(*) from "{table}")' for table in tables)
+            found = await connection.fetchrow(f"select {counted}")
+            assert found is not None
+            return dict(zip(tables, found, strict=True))
+        finally:
+            await connection.close()
+
 
 async def make_template(server: PostgresServer) -> None:
     """Roles with passwords, and a migrated database to copy from."""

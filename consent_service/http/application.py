@@ -21,7 +21,7 @@ _Request = Request[Any, Any, Any]
 
 
 def build_app(services: Services, *, public_url: str) -> Envelope:
-    """The ASGI application. Starting and stopping what `services` hold is the caller's."""
+    """The ASGI application, reached at `public_url`. Starting and stopping what `services` hold is the caller's."""
     tokens = Tokens(
         services.keys,
         issuer=services.issuer,
@@ -42,7 +42,7 @@ def build_app(services: Services, *, public_url: str) -> Envelope:
         logging_config=None,
     )
     router = Router(endpoints, unknown={"v1": Nowhere(tokens)})
-    return Envelope(router, pages, services.metrics)
+    return Envelope(router, pages, services.metrics, public_url)
 
 
 def _refused(request: _Request, refusal: ConsentError) -> Response[bytes]:

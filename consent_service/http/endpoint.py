@@ -132,6 +132,9 @@ class Endpoint(Answering):
         body = b""
         if operation.body is not None:
             body = await self._read_body(headers, receive)
+        elif b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+            # Nobody would read it, so what it is would depend on the reader (RFC 9110 section 9.3.1).
+            raise InvalidRequest("This call takes no body.")
         raw_query = scope["query_string"]
         call = Call(
             method=method,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -30,18 +32,22 @@ class TestDatabase:
         """A connection of its own; the caller closes it."""
         return await asyncpg.connect(self.url(role))
 
-    async def row_counts(self) -> dict[str, int]:
-        """How many rows each table has: two that are equal show that nothing was stored between them."""
+    @asynccontextmanager
+    async def row_counts(self) -> AsyncIterator[Callable[[], Awaitable[dict[str, int]]]]:
+        """A function that counts each table's rows: the same twice shows that nothing was stored in between."""
         connection = await self.connect()
         try:
             names = await connection.fetch(
                 "select tablename from pg_tables where schemaname = 'public' order by 1"
             )
-            tables = [row["tablename"] for row in names]
-            counted = ", ".join(f'(select count(*) from "{table}")' for table in tables)
-            found = await connection.fetchrow(f"select {counted}")
-            assert found is not None
-            return dict(zip(tables, found, strict=True))
+            counts = ", ".join(f'(select count(*) from "{name}") as "{name}"' for (name,) in names)
+            count = await connection.prepare(f"select {counts}")
+
+            async def counted() -> dict[str, int]:
+                [row] = await count.fetch()
+                return dict(row)
+
+            yield counted
         finally:
             await connection.close()
 

@@ -6,7 +6,7 @@ Behind each stands a whole request with a valid token, which would make a person
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from consent_service.cli.token import make_token
 from consent_service.embedded import PostgresServer
 from consent_service.http.connection import FIELDS_MAX, HEAD_BYTES_MAX, PIPELINED_MAX
 from consent_service.settings import load_settings
-from tests.databases import TestDatabase, copy_template, drop
+from tests.databases import copy_template, drop
 from tests.http.raw import Answer, talk
 from tests.http.test_schemathesis import load_catalogue
 from tests.processes import environment_for, serving
@@ -31,7 +31,7 @@ LAST = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 class Served:
     url: str
     token: bytes
-    database: TestDatabase
+    rows: Callable[[], Awaitable[dict[str, int]]]
 
     def fill(self, text: bytes) -> bytes:
         r"""Line feeds stand for CRLF; `\n` and `\r` as two characters for themselves."""
@@ -56,16 +56,17 @@ async def served(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFact
     environment = environment_for(database, folder)
     async with serving(environment) as service:
         token = make_token(load_settings(environment), "ansettr").encode()
-        yield Served(service.url, token, database)
+        async with database.row_counts() as rows:
+            yield Served(service.url, token, rows)
         assert [line for line in service.process.lines if " error " in line] == []
     await drop(postgres, database)
 
 
 async def refused(served: Served, pieces: bytes | Iterable[bytes]) -> Answer:
     """The one answer, a problem document; nothing is stored, and others are answered."""
-    before = await served.database.row_counts()
+    before = await served.rows()
     found = await talk(served.url, pieces)
-    assert await served.database.row_counts() == before
+    assert await served.rows() == before
     assert [answer.status for answer in await talk(served.url, LAST)] == [200]
     assert len(found) == 1, found
     [answer] = found
@@ -259,10 +260,10 @@ async def test_what_was_asked_before_rubbish_is_answered_and_nothing_else(
     served: Served, behind: bytes
 ) -> None:
     """An answer of 400 in its place would tell that what was recorded was not."""
-    before = await served.database.row_counts()
+    before = await served.rows()
     found = await talk(served.url, GOOD + served.fill(behind))
     assert [answer.status for answer in found] == [200]
-    assert await served.database.row_counts() == before
+    assert await served.rows() == before
 
 
 async def test_requests_that_come_together_are_answered_in_order_and_so_many_at_most(served: Served) -> None:
@@ -283,10 +284,10 @@ async def test_fields_behind_a_body_are_no_headers(served: Served) -> None:
         b"POST /v1/subjects HTTP/1.1\nHost: a\nContent-Type: application/json\nTransfer-Encoding: chunked\n"
         b"Connection: close\n\n%x\n%b\n0\nAuthorization: TOKEN\n\n" % (len(PERSON), PERSON)
     )
-    before = await served.database.row_counts()
+    before = await served.rows()
     [answer] = await talk(served.url, sent)
     assert answer.status == 401
-    assert await served.database.row_counts() == before
+    assert await served.rows() == before
 
 
 async def test_chunks_are_read_whatever_their_size(served: Served) -> None:

@@ -107,14 +107,14 @@ CHUNKED = b"Transfer-Encoding: chunked"
 async def test_a_body_that_drips_is_given_up_and_nothing_is_stored(
     here: Here, framing: bytes, dripping: bytes
 ) -> None:
-    before = await here.database.row_counts()
     begun = b'{"identifiers":[{"type":"external:crm","value":"slow"}]}'
     if framing == CHUNKED:
         begun = b"%x\r\n%b\r\n" % (len(begun), begun)
 
-    assert await sent_slowly(here, post(here, framing) + begun, dripping) == [408]
-
-    assert await here.database.row_counts() == before
+    async with here.database.row_counts() as rows:
+        before = await rows()
+        assert await sent_slowly(here, post(here, framing) + begun, dripping) == [408]
+        assert await rows() == before
 
 
 async def test_who_is_refused_may_not_go_on_sending_for_ever(here: Here) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -29,6 +31,25 @@ class TestDatabase:
     async def connect(self, role: str = "postgres") -> asyncpg.Connection:
         """A connection of its own; the caller closes it."""
         return await asyncpg.connect(self.url(role))
+
+    @asynccontextmanager
+    async def row_counts(self) -> AsyncIterator[Callable[[], Awaitable[dict[str, int]]]]:
+        """A function that counts each table's rows: the same twice shows that nothing was stored in between."""
+        connection = await self.connect()
+        try:
+            names = await connection.fetch(
+                "select tablename from pg_tables where schemaname = 'public' order by 1"
+            )
+            counts = ", ".join(f'(select count(*) from "{name}") as "{name}"' for (name,) in names)
+            count = await connection.prepare(f"select {counts}")
+
+            async def counted() -> dict[str, int]:
+                [row] = await count.fetch()
+                return dict(row)
+
+            yield counted
+        finally:
+            await connection.close()
 
 
 async def make_template(server: PostgresServer) -> None:

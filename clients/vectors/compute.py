@@ -165,6 +165,11 @@ def normal_form(kind: str, value: str) -> str:
 BLANKS = {0x20, 0x09, 0x0D, 0x0A, 0xA0, 0x2009, 0x202F}
 DASHES = {0x2D, 0x2010, 0x2011, 0x2012, 0x2013, 0x2014}
 BRACKETS = {0x28, 0x29, 0x5B, 0x5D}
+#: Marks that join or select, fillers, a blank: general categories M, L and S.
+NOT_DRAWN = (
+    *({0x034F}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, range(0x180B, 0x1810), {0x2800}, {0x3164}),
+    *(range(0xFE00, 0xFE10), {0xFFA0}, range(0xE0100, 0xE01F0)),
+)
 
 
 def phone(value: str) -> str:
@@ -193,7 +198,7 @@ def email(value: str) -> str:
         if ord(sign) < 0x80:
             if sign not in "abcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-":
                 raise Refused("value")
-        elif unicodedata.category(sign)[0] in "CZ":
+        elif unicodedata.category(sign)[0] in "CZ" or any(ord(sign) in signs for signs in NOT_DRAWN):
             raise Refused("value")
     result = f"{local}@{ascii_domain(domain)}"
     if len(result.encode("utf-8")) > 254:

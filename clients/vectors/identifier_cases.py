@@ -80,6 +80,8 @@ REFUSED = [
     ("email", "ola nordmann@example.com", "a blank before the @"),
     ("email", "ola\u00a0n@example.com", "a no-break blank before the @"),
     ("email", "ola\u200bn@example.com", "an invisible character before the @"),
+    ("email", "ola\ufe0f@example.com", "a variation selector, which is not drawn"),
+    ("email", "ola\u3164@example.com", "a filler, which is a letter that is not drawn"),
     ("email", "ola\u0000@example.com", "NUL before the @"),
     ("email", "ola@example.com\u0000", "NUL at the end"),
     ("email", "ola@example.com\r\nBcc: kari@example.com", "a second line"),

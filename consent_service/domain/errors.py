@@ -74,6 +74,16 @@ class TooLarge(ConsentError):
     title = "The request is too large"
 
 
+class HeadTooLarge(ConsentError):
+    slug = "head-too-large"
+    title = "The request's head is too large"
+
+
+class TooSlow(ConsentError):
+    slug = "too-slow"
+    title = "The request came too slowly"
+
+
 class UnknownReference(ConsentError):
     slug = "unknown-reference"
     title = "The request names something that does not exist"

@@ -33,6 +33,11 @@ _PHONE_DROPPED = str.maketrans("", "", _BLANKS + _DASHES + _BRACKETS)
 _PHONE = re.compile(r"\+[1-9][0-9]{7,14}")
 #: The ASCII characters that a browser's own e-mail field takes before the @.
 _EMAIL_LOCAL_ASCII = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]*")
+#: Letters and marks that nothing is drawn for: those of Unicode's Default_Ignorable_Code_Point that count as
+#: printable (joiners and variation selectors, fillers of Hangul and Khmer), and the blank of Braille.
+_UNDRAWN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _EXTERNAL_TYPE = re.compile(r"external:[a-z0-9-]{1,40}")
 _CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{22,64}")
@@ -115,7 +120,7 @@ def _email(value: str, pointer: str) -> str:
 
 def _check_email_local(local: str, pointer: str) -> None:
     # Blanks, controls, surrogates and what cannot be seen: addresses that look alike would be two persons.
-    if " " in local or not local.isprintable():
+    if " " in local or not local.isprintable() or _UNDRAWN.search(local) is not None:
         raise InvalidValue("An e-mail address holds no blanks and no invisible characters.", pointer=pointer)
     if not 1 <= len(local.encode()) <= EMAIL_LOCAL_BYTES_MAX:
         raise InvalidValue(

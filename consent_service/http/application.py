@@ -23,7 +23,7 @@ _Request = Request[Any, Any, Any]
 
 
 def build_app(services: Services, *, public_url: str) -> Envelope:
-    """The ASGI application. Starting and stopping what `services` hold is the caller's."""
+    """The ASGI application, reached at `public_url`. Starting and stopping what `services` hold is the caller's."""
     tokens = Tokens(
         services.issuers,
         check_controller=services.catalogue.purposes,
@@ -46,7 +46,7 @@ def build_app(services: Services, *, public_url: str) -> Envelope:
         logging_config=None,
     )
     router = Router(endpoints, unknown={"v1": Nowhere(services, tokens)})
-    return Envelope(router, pages, services.metrics)
+    return Envelope(router, pages, services.metrics, public_url)
 
 
 def _refused(request: _Request, refusal: ConsentError) -> Response[bytes]:

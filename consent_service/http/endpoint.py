@@ -161,6 +161,8 @@ class Endpoint(Answering):
         body = b""
         if operation.body is not None:
             body = await read_body(headers, receive, self._body_bytes_max)
+        else:
+            refuse_body(headers)
         raw_query = scope["query_string"]
         call = Call(
             method=method,
@@ -200,6 +202,12 @@ async def read_body(headers: dict[bytes, bytes], receive: AsgiReceive, bytes_max
     if body and kind is None:
         raise _not_json()
     return body
+
+
+def refuse_body(headers: dict[bytes, bytes]) -> None:
+    """Nobody would read it, so what it is would depend on the reader (RFC 9110 section 9.3.1)."""
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+        raise InvalidRequest("This call takes no body.")
 
 
 def _too_large(bytes_max: int) -> TooLarge:

@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client import Counter, Histogram
 
 from consent_service.http.exchange import Reply
+from consent_service.http.guards import guarded, guards_of
 from consent_service.http.routing import Router
 from consent_service.http.streaming import stream
 from consent_service.http.trace import REQUEST_ID, AsgiReceive, AsgiScope, AsgiSend, read_request_id
@@ -24,16 +25,18 @@ from consent_service.usecases.clock import new_id, now
 _log = logging.getLogger("consent_service.http")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Envelope:
     """An ASGI application: `router`'s endpoints, and around them and `others` what every answer has."""
 
-    def __init__(self, router: Router, others: Callable[[Any, Any, Any], Any], metrics: Metrics) -> None:
+    def __init__(
+        self, router: Router, others: Callable[[Any, Any, Any], Any], metrics: Metrics, public_url: str
+    ) -> None:
         self._router = router
         self._others = others
         self._metrics = metrics
+        self._guards = guards_of(public_url)
         # Finding a metric's child by its labels costs more than counting; there are as many as routes and statuses.
         self._measures = cache(self._find_measures)
         self._prefix = str(new_id(now())).encode()[:-12]
@@ -55,7 +58,7 @@ class Envelope:
         reply = await endpoint.answer(scope, headers, receive)
         if reply is None:
             return
-        told = [*reply.headers, (b"x-request-id", request_id), _NOSNIFF]
+        told = [*reply.headers, (b"x-request-id", request_id), *self._guards]
         self._measure(scope, reply.status, begun)
         if not isinstance(reply, Reply):
             await stream(reply, told, scope, receive, send)
@@ -72,7 +75,8 @@ class Envelope:
     async def _pass_on(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend, begun: float) -> None:
         async def send_in_envelope(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", scope[REQUEST_ID]), _NOSNIFF]
+                own = [*message["headers"], (b"x-request-id", scope[REQUEST_ID])]
+                message["headers"] = guarded(own, self._guards)
                 self._measure(scope, message["status"], begun)
             await send(message)
 

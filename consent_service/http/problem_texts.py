@@ -9,7 +9,8 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
     errors.InvalidRequest: (
         (
             "The schema refuses the request: it is no JSON, a field has the wrong type or length, is unknown or "
-            "named twice, or holds a NUL; or a query parameter or header has another form than it should."
+            "named twice, or holds a NUL; or a query parameter or header has another form than it should. Or the "
+            "request itself breaks HTTP/1.1, or has more than one reading there; then the connection is closed."
         ),
         "Correct the fields that `errors` names. `/schema` shows the form of every request.",
     ),
@@ -49,6 +50,14 @@ MEANING: dict[type[ConsentError], tuple[str, str]] = {
         "Send `Content-Type: application/json` and the body as it is.",
     ),
     errors.TooLarge: ("The body is larger than 1 MiB.", "Split the request."),
+    errors.HeadTooLarge: (
+        "The request's line and header fields are larger than 64 KiB, or there are more than 100 fields.",
+        "Send what the call needs; the connection is closed.",
+    ),
+    errors.TooSlow: (
+        "The request's head took longer than 10 seconds, or its body longer than 30; nothing was recorded.",
+        "Send the same again, in one go; the connection is closed.",
+    ),
     errors.UnknownReference: (
         "The body names a purpose, a version or a subject that does not exist.",
         "Correct the fields that `errors` names.",

@@ -45,6 +45,8 @@ STATUS: dict[str, int] = {
     errors.MethodNotAllowed.slug: 405,
     errors.UnsupportedMediaType.slug: 415,
     errors.TooLarge.slug: 413,
+    errors.HeadTooLarge.slug: 431,
+    errors.TooSlow.slug: 408,
     errors.UnknownReference.slug: 422,
     errors.InvalidValue.slug: 422,
     errors.EvidenceRequired.slug: 422,

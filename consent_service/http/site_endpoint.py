@@ -13,7 +13,7 @@ import msgspec
 from consent_service.domain.errors import ForeignOrigin, NotFound
 from consent_service.domain.values import is_slug
 from consent_service.http.auth import Tokens
-from consent_service.http.endpoint import Answering, read_body, refuse_doubled
+from consent_service.http.endpoint import Answering, read_body, refuse_body, refuse_doubled
 from consent_service.http.exchange import Call, Reply, Streamed, Visit
 from consent_service.http.operation import Operation
 from consent_service.http.problems import Headers
@@ -79,6 +79,8 @@ class SiteEndpoint(Answering):
         body = b""
         if operation.body is not None:
             body = await read_body(headers, receive, BODY_BYTES_MAX)
+        else:
+            refuse_body(headers)
         raw_query = scope["query_string"]
         call = Call(
             method=method,

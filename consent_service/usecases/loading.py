@@ -70,6 +70,28 @@ async def load(
         }
     )
     states, revisions = await read_states(connection, pairs) if pairs else ({}, {})
+    chosen = {
+        (one.controller, subject_id, one.submission.chosen.choice_id)
+        for one in meant
+        if one.submission.chosen is not None
+        for subject_id in one.subject_ids
+    }
+    return Loaded(
+        now=max(read_at, now()),
+        subjects=subjects,
+        states=states,
+        facts=await _read_histories(connection, meant),
+        hashes=hashes,
+        purposes=await _purposes(connection, {one.controller for one in meant}, revisions, catalogue),
+        answers=answers,
+        choices=await read_choices(connection, chosen) if chosen else {},
+    )
+
+
+async def _read_histories(
+    connection: Connection, meant: Sequence[_Meant]
+) -> dict[UUID, dict[str, list[Fact]]]:
+    """Of whom something is told that may be late."""
     facts: dict[UUID, dict[str, list[Fact]]] = {}
     for controller in {one.controller for one in meant}:
         late = {
@@ -81,22 +103,7 @@ async def load(
         if late:
             facts |= {subject_id: {} for subject_id in late}
             facts |= await read_facts(connection, controller, late)
-    chosen = {
-        (one.controller, subject_id, one.submission.chosen.choice_id)
-        for one in meant
-        if one.submission.chosen is not None
-        for subject_id in one.subject_ids
-    }
-    return Loaded(
-        now=max(read_at, now()),
-        subjects=subjects,
-        states=states,
-        facts=facts,
-        hashes=hashes,
-        purposes=await _purposes(connection, {one.controller for one in meant}, revisions, catalogue),
-        answers=answers,
-        choices=await read_choices(connection, chosen) if chosen else {},
-    )
+    return facts
 
 
 async def _find(

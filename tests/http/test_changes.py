@@ -20,7 +20,8 @@ from consent_service.events.feed.feed import open_feed
 from consent_service.http import streaming as sending
 from consent_service.http.application import build_app
 from consent_service.http.auth import LEEWAY_S
-from consent_service.http.server import BoundedHead, listen, serve
+from consent_service.http.connection import BoundedRequests
+from consent_service.http.server import listen, serve
 from consent_service.http.services import Services
 from consent_service.metrics import Metrics
 from tests.databases import TestDatabase
@@ -289,9 +290,9 @@ async def to_the_end(stream: EventStream) -> None:
         pass
 
 
-def connections() -> list[BoundedHead]:
+def connections() -> list[BoundedRequests]:
     return [
-        one for one in gc.get_objects() if isinstance(one, BoundedHead) and not one.transport.is_closing()
+        one for one in gc.get_objects() if isinstance(one, BoundedRequests) and not one.transport.is_closing()
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from consent_service.http.server import Gathering, listen, serve
+from consent_service.http.connection import Gathering
+from consent_service.http.server import listen, serve
 
 
 class Wire(asyncio.Transport):

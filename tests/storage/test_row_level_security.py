@@ -31,12 +31,12 @@ NOBODYS = {
 
 LISTED = "(controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text)))"
 #: Policy, command, roles, what is seen, what may be written (none: what is seen).
-POLICIES = {
+POLICIES: set[tuple[str, str, str, str, str | None]] = {
     ("every_controller", "*", "consent_auditor,consent_owner,consent_relay", "true", None),
     ("own_controllers", "*", "consent_service,consent_sweeper", LISTED, None),
 }
 #: Of the tables that a rotation of keys reads or writes.
-KEEPERS = {("keepers_controllers", "*", "consent_keeper", LISTED, None)}
+KEEPERS: set[tuple[str, str, str, str, str | None]] = {("keepers_controllers", "*", "consent_keeper", LISTED, None)}
 
 UNGUARDED = """
     select c.relname

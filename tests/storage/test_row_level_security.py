@@ -36,7 +36,9 @@ POLICIES: set[tuple[str, str, str, str, str | None]] = {
     ("own_controllers", "*", "consent_service,consent_sweeper", LISTED, None),
 }
 #: Of the tables that a rotation of keys reads or writes.
-KEEPERS: set[tuple[str, str, str, str, str | None]] = {("keepers_controllers", "*", "consent_keeper", LISTED, None)}
+KEEPERS: set[tuple[str, str, str, str, str | None]] = {
+    ("keepers_controllers", "*", "consent_keeper", LISTED, None)
+}
 
 UNGUARDED = """
     select c.relname

@@ -35,6 +35,8 @@ reconciliation._WAITING           | of all controllers, each named
 reconciliation._WAITING_PURPOSES  | of all controllers, each named
 relaying._OLDEST                  | an age, of all controllers
 relaying._ROWS                    | a count, of all controllers
+rotation._COUNT                   | counts, of all controllers that the transaction names
+rotation._COUNT_UNFOUND           | a count, of all controllers that the transaction names
 subjects._FIND                    | by a hash whose key is the controller's own
 sweeping._ENDED                   | the sweeper serves all controllers, each named
 sweeping._COUNT_ENDED             | a count, of all controllers

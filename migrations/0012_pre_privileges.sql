@@ -2,7 +2,7 @@
 -- Nobody keeps a privilege that no statement of theirs uses (R22). What is laid out for erasure, retention and
 -- browsers' choices stays; tests/storage/test_needed_privileges.py names it.
 
-revoke select on audit from consent_service, consent_sweeper;
+revoke select on audit from consent_sweeper;
 revoke select on ledger_epoch, outbox, purposes from consent_sweeper;
 revoke insert on subjects from consent_sweeper;
 revoke delete on idempotency from consent_sweeper;

@@ -787,7 +787,7 @@ GRANT SELECT ON TABLE public.api_keys TO consent_service;
 
 GRANT UPDATE(last_used_at) ON TABLE public.api_keys TO consent_service;
 
-GRANT INSERT ON TABLE public.audit TO consent_service;
+GRANT SELECT,INSERT ON TABLE public.audit TO consent_service;
 GRANT INSERT ON TABLE public.audit TO consent_sweeper;
 GRANT SELECT ON TABLE public.audit TO consent_auditor;
 GRANT INSERT ON TABLE public.audit TO consent_relay;

@@ -25,7 +25,7 @@ from consent_service.domain.errors import (
 )
 from consent_service.domain.screens import Layer
 from consent_service.http.endpoint import VISITOR
-from consent_service.http.exchange import Call, Reply, json_reply
+from consent_service.http.exchange import Call, Reply, Visit, json_reply
 from consent_service.http.operation import Answer, Operation, Parameter
 from consent_service.http.queries import in_utc
 from consent_service.http.services import Services
@@ -85,7 +85,7 @@ _choice_body = msgspec.json.Decoder(ChoiceBody)
 async def read_consents(call: Call, services: Services) -> Reply:
     """What stands for this visitor; nobody is made by asking."""
     visit, visitor = call.visit, _read_visitor(call)
-    told = services.guards.sites.admit_reading(visit.network, visitor.value.encode())
+    told = services.guards.sites.admit_reading(visit.network, _counted(visit, visitor))
     consents = await services.visitors.consents(visit.site, visitor)
     return json_reply(200, ConsentsBody(consents), _VARY, *told)
 
@@ -97,7 +97,7 @@ async def choose(call: Call, services: Services) -> Reply:
     said = set(body.choices.values())
     told = services.guards.sites.admit_choice(
         visit.network,
-        visitor.value.encode(),
+        _counted(visit, visitor),
         visit.site.key.encode(),
         says_yes=Choice.GIVEN in said,
         says_no=not said.isdisjoint((Choice.REFUSED, Choice.WITHDRAWN)),
@@ -132,6 +132,11 @@ def _read_visitor(call: Call) -> Visitor:
             parameter="Consent-Visitor",
         )
     return Visitor(header.decode(), call.visit.has_signal)
+
+
+def _counted(visit: Visit, visitor: Visitor) -> bytes:
+    """As what a visitor's requests are counted: an id is one site's, and no other site is told of its use (R22)."""
+    return f"{visit.site.key} {visitor.value}".encode()
 
 
 def _evidence(call: Call, body: ChoiceBody) -> dict[str, object]:

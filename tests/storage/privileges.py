@@ -8,7 +8,7 @@ PRIVILEGES = """
                     service  relay  sweeper  keeper  auditor
 acknowledgements    si       -      -        -       -
 api_keys            s        -      -        -       -
-audit               i        i      i        i       s
+audit               si       i      i        i       s
 choices             si       -      -        -       -
 controllers         siu      s      s        -       s
 duties              siu      -      siu      -       -

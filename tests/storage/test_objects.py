@@ -12,11 +12,12 @@ from tests.http.tables import rows
 
 #: Kind | name | with whose rights it runs | who may use it beside its owner | why that shows nobody's rows to others.
 DECIDED = """
-function | controller_names          | definer | service sweeper               | names alone: who serves all controllers must know whom
-function | refuse_change             | invoker | public                        | a trigger that raises, whoever calls it
-schema   | public                    | -       | auditor relay service sweeper public | holds what stands here; nobody else may connect
-sequence | outbox_position_seq       | -       | -                             | an identity's: nobody can ask it or set it
-sequence | stream_notices_number_seq | -       | -                             | an identity's: nobody can ask it or set it
+function | controller_names          | definer | keeper service sweeper                      | names alone: who serves all controllers must know whom
+function | refuse_change             | invoker | public                                      | a trigger that raises, whoever calls it
+function | site_directory            | definer | service                                     | whose a site key is: keys are public, and browsers bring no controller; of a catalogue it counts the changes
+schema   | public                    | -       | auditor keeper relay service sweeper public | holds what stands here; nobody else may connect
+sequence | outbox_position_seq       | -       | -                                           | an identity's: nobody can ask it or set it
+sequence | stream_notices_number_seq | -       | -                                           | an identity's: nobody can ask it or set it
 """
 FOUND = """
     with own as (
@@ -47,7 +48,7 @@ FOUND = """
     from found
     order by kind, name
 """
-DEFINERS = "select proconfig from pg_proc where prosecdef and pronamespace = 'public'::regnamespace"
+DEFINERS = "select proname, proconfig from pg_proc where prosecdef and pronamespace = 'public'::regnamespace"
 
 
 @pytest.fixture
@@ -71,7 +72,10 @@ async def test_R22_everything_beside_tables_is_decided(owner: asyncpg.Connection
 
 async def test_what_runs_with_its_owners_rights_finds_its_tables_itself(owner: asyncpg.Connection) -> None:
     """Whoever calls it cannot lead it to others of the same name."""
-    assert [row[0] for row in await owner.fetch(DEFINERS)] == [["search_path=pg_catalog, public, pg_temp"]]
+    definers = {name for _, name, rights, *_ in rows(DECIDED, 5) if rights == "definer"}
+    expected = {(name, ("search_path=pg_catalog, public, pg_temp",)) for name in definers}
+
+    assert {(name, tuple(config)) for name, config in await owner.fetch(DEFINERS)} == expected
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from consent_service.domain.errors import InvalidValue
 from consent_service.storage.database import open_database
 from tests.databases import TestDatabase
-from tests.storage.privileges import pairs
+from tests.storage.privileges import COLUMNS, pairs
 
 #: Tables that belong to no controller. A table that is new belongs here only if it holds nothing of anybody's.
 NOBODYS = {
@@ -31,12 +31,14 @@ NOBODYS = {
 
 LISTED = "(controller = ANY (string_to_array(current_setting('consent.controllers'::text, true), ','::text)))"
 #: Policy, command, roles, what is seen, what may be written (none: what is seen).
-POLICIES = {
+POLICIES: set[tuple[str, str, str, str, str | None]] = {
     ("every_controller", "*", "consent_auditor,consent_owner,consent_relay", "true", None),
     ("own_controllers", "*", "consent_service,consent_sweeper", LISTED, None),
 }
 #: Of the tables that a rotation of keys reads or writes.
-KEEPERS = {("keepers_controllers", "*", "consent_keeper", LISTED, None)}
+KEEPERS: set[tuple[str, str, str, str, str | None]] = {
+    ("keepers_controllers", "*", "consent_keeper", LISTED, None)
+}
 
 UNGUARDED = """
     select c.relname
@@ -150,10 +152,10 @@ async def check_not_given_away(acting: Acting, role: str, table: str) -> None:
             await connection.execute(f"update {table} set controller = 'coness'")
 
 
-async def check_not_changed(acting: Acting, role: str, table: str) -> None:
-    """An update of all rows changes the own ones."""
+async def check_not_changed(acting: Acting, role: str, table: str, column: str = "controller") -> None:
+    """An update of all rows, by a column that the role may update, changes the own ones."""
     async with acting(role, "ansettr") as connection:
-        changed = await connection.fetch(f"update {table} set controller = controller returning controller")
+        changed = await connection.fetch(f"update {table} set {column} = {column} returning controller")
 
     assert {row[0] for row in changed} == {"ansettr"}
 
@@ -193,12 +195,18 @@ async def test_a_new_table_that_is_forgotten_would_be_told(database: TestDatabas
     assert sorted(row[0] for row in told) == ["forgotten", "half"]
 
 
+def is_keepers(table: str) -> bool:
+    """Whether a rotation of keys has anything to do with the table."""
+    return any(("consent_keeper", table) in pairs(letter, "consent_keeper") for letter in "siud")
+
+
+def policies_of(table: str) -> set[tuple[str, str, str, str, str | None]]:
+    return POLICIES | KEEPERS if is_keepers(table) else POLICIES
+
+
 @every_table
 async def test_R22_every_table_has_the_same_policies(superuser: asyncpg.Connection, table: str) -> None:
-    of_keeper = any(("consent_keeper", table) in pairs(letter, "consent_keeper") for letter in "siud")
-    expected = POLICIES | KEEPERS if of_keeper else POLICIES
-
-    assert {tuple(row) for row in await superuser.fetch(POLICIES_OF, table)} == expected
+    assert {tuple(row) for row in await superuser.fetch(POLICIES_OF, table)} == policies_of(table)
 
 
 @every_table
@@ -234,6 +242,13 @@ async def test_R22_nobody_changes_a_row_of_another_controller(
     filled: TestDatabase, table: str, role: str
 ) -> None:
     await check_not_changed(partial(as_role, filled), role, table)
+
+
+@pytest.mark.parametrize(("role", "table", "column"), sorted(COLUMNS))
+async def test_R22_nobody_changes_a_column_of_another_controllers_row(
+    filled: TestDatabase, table: str, role: str, column: str
+) -> None:
+    await check_not_changed(partial(as_role, filled), role, table, column)
 
 
 @whoever("d")

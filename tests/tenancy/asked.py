@@ -21,7 +21,9 @@ Values = Mapping[str, str]
 CONTENT = {"legal_bases": ["consent"], "notices": {"en": {"name": "Renewed", "description": "Said anew."}}}
 
 #: Method | path | what a stranger gets | what is sent beside | body. Beside: claims of the token, headers; key is the
-#: Idempotency-Key, and what is sent with one was sent before by whom it is about.
+#: Idempotency-Key, and what is sent with one was sent before by whom it is about, as was what has the id `<choice>`.
+#: With api-key no token is sent but the asker's own API key, its text saying that it is a key of whom is asked about.
+#: Under /site the asker is a browser on a page of its own site, with the id that the others' visitor has on theirs.
 ASKED = """
 POST   | /v1/subjects/lookup                                               | 404 not-found                               | -                     | {"identifiers": [<email>]}
 POST   | /v1/permissions                                                   | 200                                         | -                     | {"queries": [{"identifier": <email>, "purpose": "newsletter"}]}
@@ -74,6 +76,12 @@ POST   | /v1/subjects/<subject>/consents/newsletter/withdraw               | 404
 POST   | /v1/subjects/<mine>/consents/<purpose>/withdraw                   | 404 not-found                               | -                     | {}
 DELETE | /v1/subjects/<subject>/identifiers/<phone_id>                     | 404 not-found                               | -                     | -
 DELETE | /v1/subjects/<mine>/identifiers/<email_id>                        | 404 not-found                               | -                     | -
+GET    | /v1/subjects/<subject>                                            | 401 unauthenticated                         | api-key=<who>         | -
+GET    | /site/v1/<my_site>/consents                                       | 200                                         | origin=<my_origin> visitor=<browser> | -
+POST   | /site/v1/<my_site>/consents                                       | 201                                         | origin=<my_origin> visitor=<browser> | {"choice_id": "<choice>", "language": "nb", "screen_hash": "<my_screen>", "layer": "banner", "choices": {"newsletter": "given"}}
+POST   | /site/v1/<my_site>/consents                                       | 201                                         | origin=<my_origin> visitor=<browser> | {"choice_id": "another-<choice>", "language": "nb", "screen_hash": "<screen>", "layer": "banner", "choices": {"newsletter": "given", "analytics": "refused"}}
+POST   | /site/v1/<my_site>/consents                                       | 422 unknown-reference /choices/theirs       | origin=<my_origin> visitor=<browser> | {"choice_id": "third-<choice>", "language": "nb", "screen_hash": "<screen>", "layer": "banner", "choices": {"<purpose>": "refused"}}
+GET    | /site/v1/<my_site>/notice                                         | 200                                         | origin=<my_origin>    | -
 PUT    | /v1/purposes/newsletter?draft=true                                | 200                                         | -                     | {}
 PUT    | /v1/purposes/<purpose>?draft=true                                 | 201                                         | -                     | {}
 PUT    | /v1/purposes/newsletter                                           | 412 version-mismatch                        | if-match="<version>"  | <content>
@@ -86,7 +94,13 @@ GET    | /readyz                                                           | 200
 GET    | /metrics                                                          | 200                                         | -                     | -
 """
 
-_HEADERS = {"key": "idempotency-key", "if-match": "if-match", "last-event-id": "last-event-id"}
+_HEADERS = {
+    "key": "idempotency-key",
+    "if-match": "if-match",
+    "last-event-id": "last-event-id",
+    "origin": "origin",
+    "visitor": "consent-visitor",
+}
 _TEMPLATES = sorted(
     ((re.compile(re.sub(r"\{\w+\}", "[^/]+", one.path)), one) for one in OPERATIONS),
     key=lambda found: found[1].path.count("{"),
@@ -94,7 +108,10 @@ _TEMPLATES = sorted(
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One line of the table with its values filled in; `claims` go into the token."""
+    """One line of the table with its values filled in; `claims` go into the token.
+
+    `key_of` is the controller that the text of the asker's API key names; null where a token is sent.
+    """
 
     line: str
     method: str
@@ -102,6 +119,7 @@ class Request(msgspec.Struct, frozen=True):
     body: str | None
     claims: dict[str, str | list[str]]
     headers: dict[str, str]
+    key_of: str | None = None
 
     @property
     def text(self) -> str:
@@ -125,7 +143,7 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def is_repeated(self) -> bool:
         """Whether whoever it is about has sent it before, with the same key."""
-        return self.beside.startswith("key=")
+        return self.beside.startswith("key=") or '"<choice>"' in self.body
 
     @property
     def operation(self) -> Operation:
@@ -140,11 +158,14 @@ class Asked(msgspec.Struct, frozen=True):
         """The request with these values."""
         claims: dict[str, str | list[str]] = {}
         headers: dict[str, str] = {}
+        key_of = None
         for word in [] if self.beside == "-" else self.beside.split():
             name, _, value = word.partition("=")
             value = _filled(value, values)
             if name in _HEADERS:
                 headers[_HEADERS[name]] = value
+            elif name == "api-key":
+                key_of = value
             else:
                 claims[name] = [value] if name == "purposes" else value
         body = (
@@ -152,7 +173,7 @@ class Asked(msgspec.Struct, frozen=True):
             if self.body == "-"
             else _filled(self.body, {**values, "content": json.dumps({**CONTENT, "change": "material"})})
         )
-        return Request(self.line, self.method, _filled(self.path, values), body, claims, headers)
+        return Request(self.line, self.method, _filled(self.path, values), body, claims, headers, key_of)
 
 
 def _filled(text: str, values: Values) -> str:

@@ -11,12 +11,14 @@ from uuid import UUID
 
 import httpx
 
+from consent_service.http.queries import read_cursor
 from tests.events.streams import subject
 from tests.tenancy.asked import QUESTIONS, Asked, Request
 from tests.tenancy.probes import PROBES, About
 from tests.tenancy.world import OTHERS, OWNER, STRANGER, UUIDS, World
 from tests.tenancy.worlds import ASKED_AT, Stage, Told
 
+CURSOR = re.compile(r'(?<="next":")[\w-]+(?=")')
 #: Made by chance with each record.
 CHANCE = re.compile(r'("(?:record_hash|previous_hash|\w+_commitment)":)"[0-9a-f]{64}"|retry: \d+')
 
@@ -28,6 +30,11 @@ class Seen:
     status: int
     headers: dict[str, str]
     text: str
+
+
+def opened(answer: httpx.Response) -> str:
+    """An answer's text with what its cursors hold."""
+    return CURSOR.sub(lambda found: read_cursor({"after": found[0]}, len(found[0])) or "", answer.text)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Step:
     @property
     def is_nobodys(self) -> bool:
         """What operators see is of all controllers."""
-        return self.question.operation.scope is None
+        return self.question.operation.tag == "Operators"
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ class Worlds:
 
     def steps(self) -> Iterator[Step]:
         """All that the stranger asks: first about the owner's things, then about its own, which have twins."""
-        mine = {"mine": self.shared.values[STRANGER]["mine"]}
+        own = self.shared.values[STRANGER]
+        mine = {name: value for name, value in own.items() if name.startswith(("mine", "my_"))}
         asked = [
             (whose, question, question.about({**self.shared.values[whose], **mine}))
             for whose in (OWNER, STRANGER)
@@ -105,7 +113,7 @@ class Worlds:
             for name, value in answer.headers.items()
             if name not in ("x-request-id", "content-length")
         }
-        text = CHANCE.sub(r"\1", answer.text)
+        text = CHANCE.sub(r"\1", opened(answer))
         return Seen(
             answer.status_code,
             headers,
@@ -139,7 +147,8 @@ class Worlds:
     def _told(self, step: Step, answer: httpx.Response, alone: Seen) -> Iterator[str]:
         if not step.is_nobodys and (seen := self.seen(answer)) != alone:
             yield f"{step.name}\n  answers {seen}\n  instead of {alone}"
-        if leaked := {one for one in self.secrets if one in answer.text and one not in step.request.text}:
+        said = opened(answer)
+        if leaked := {one for one in self.secrets if one in said and one not in step.request.text}:
             yield f"{step.name}\n  tells {leaked}"
 
     async def probe(self, world: World, module: str | None = None) -> AsyncIterator[tuple[int, str, bool]]:

@@ -16,10 +16,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from consent_service.domain.audit import AuditAction
 from consent_service.domain.catalogue import ControllerEntry, SiteEntry
 from consent_service.domain.errors import InvalidValue
 from consent_service.storage import (
+    api_keys,
+    audit,
     catalogue,
+    choices,
     epochs,
     history,
     lateness,
@@ -30,12 +34,15 @@ from consent_service.storage import (
     reconciliation,
     records,
     relaying,
+    rotation,
+    sites,
     states,
     subjects,
     sweeping,
     verification,
 )
-from tests.tenancy.world import BYSTANDER, OWNER, STRANGER
+from consent_service.storage.rotation import BEGINNING, Place, Resealed
+from tests.tenancy.world import BYSTANDER, OTHERS_ENTRY, OWNER, STRANGER, key_name
 
 SHARDS = list(range(64))
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
@@ -43,6 +50,7 @@ LONG_AFTER = datetime(2030, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WALK_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WALK = (STRANGER, "newsletter", 2, WALK_BEGAN)
+KEY = key_name(STRANGER)
 ROWS_MAX = 1000
 
 
@@ -117,12 +125,94 @@ async def begin_sweep(connection: asyncpg.Connection, about: About) -> Any:
     return await sweeping.begin_sweep(connection, STRANGER, "newsletter", 2, LONG_AFTER)
 
 
+async def choices_taken(connection: asyncpg.Connection, about: About) -> Any:
+    mine = "select controller, subject_id, choice_id from choices where controller = $1"
+    taken = await rows(connection, mine, STRANGER)
+    return await rows(connection, choices._READ, *map(list, zip(*taken, strict=True)))
+
+
+async def screens_shown(connection: asyncpg.Connection, about: About) -> Any:
+    mine = "select controller, site_key, screen_hash from screens where controller = $1"
+    return [await rows(connection, sites._SCREEN, *one) for one in await rows(connection, mine, STRANGER)]
+
+
+async def own_sites(connection: asyncpg.Connection, about: About) -> Any:
+    directory = await sites.read_directory(connection)
+    return {key: row for key, row in directory.items() if row.controller == STRANGER}
+
+
+async def identifiers_to_rotate(connection: asyncpg.Connection, about: About) -> Any:
+    return await rotation.read_identifiers_to_rotate(
+        connection, STRANGER, BEGINNING, ROWS_MAX, "another", "l1"
+    )
+
+
+async def found_at_others_alone(connection: asyncpg.Connection, about: About) -> Any:
+    await connection.execute("delete from identifier_hashes where controller = $1", STRANGER)
+    return await identifiers_to_rotate(connection, about)
+
+
+async def reseal_keys(connection: asyncpg.Connection, about: About) -> int:
+    """What is sealed is the same as at others."""
+    same = r"update subject_keys set sealed_key = '\x00' where controller = $1"
+    await connection.execute(same, STRANGER)
+    return await rotation.reseal_subject_keys(
+        connection, STRANGER, "s2", [Resealed(Place(about.subject), b"\x00", b"\x01")]
+    )
+
+
+async def reseal_identifiers(connection: asyncpg.Connection, about: About) -> set[UUID]:
+    mine = "select subject_id, identifier_id, sealed_value from identifiers where controller = $1"
+    *place, sealed = (await rows(connection, mine, STRANGER))[0]
+    return await rotation.reseal_identifiers(
+        connection, STRANGER, "s2", [Resealed(Place(*place), sealed, b"\x01")]
+    )
+
+
+async def delete_hashes(connection: asyncpg.Connection, key_id: str, lookup_id: str) -> int:
+    """Of all that the stranger has."""
+    mine = "select identifier_id from identifiers where controller = $1"
+    ids = [row[0] for row in await rows(connection, mine, STRANGER)]
+    return await rotation.delete_hashes(connection, STRANGER, ids, key_id, lookup_id)
+
+
+async def delete_earlier_hashes(connection: asyncpg.Connection, about: About) -> int:
+    """Everything is found by another key, too."""
+    await connection.execute(
+        "insert into identifier_hashes (hash, controller, subject_id, identifier_id, key_id) "
+        "select sha256(hash), controller, subject_id, identifier_id, 'l2' from identifier_hashes where controller = $1",
+        STRANGER,
+    )
+    return await delete_hashes(connection, "l1", "l2")
+
+
+async def delete_needed_hashes(connection: asyncpg.Connection, about: About) -> int:
+    """Only what others have is found by another key, too."""
+    await connection.execute("update identifier_hashes set key_id = 'l0' where controller = $1", STRANGER)
+    return await delete_hashes(connection, "l0", "l1")
+
+
 def of(slug: str, *columns: Any) -> list[list[Any]]:
     """Parameters of a statement that takes arrays, with one row of this controller's."""
     return [[slug], *([column] for column in columns)]
 
 
 PROBES: list[tuple[str, Probe]] = [
+    ("api_keys", lambda c, a: rows(c, api_keys._FIND, STRANGER, KEY.key_id)),
+    ("api_keys", lambda c, a: api_keys.keep_uses(c, {KEY: LONG_AFTER})),
+    ("api_keys", lambda c, a: api_keys.list_api_keys(c, STRANGER)),
+    ("api_keys", lambda c, a: api_keys.revoke_api_key(c, KEY, LONG_AFTER)),
+    (
+        "audit",
+        lambda c, a: audit.is_entered(
+            c, STRANGER, OTHERS_ENTRY, actor="test", action=AuditAction.STATES_EXPORTED
+        ),
+    ),
+    ("audit", lambda c, a: rows(c, audit._PAGE, STRANGER, FIRST, LONG_AGO, None, ROWS_MAX)),
+    (
+        "audit",
+        lambda c, a: rows(c, audit._PAGE_OF_SUBJECT, STRANGER, FIRST, LONG_AGO, None, ROWS_MAX, a.subject),
+    ),
     ("catalogue", lambda c, a: rows(c, catalogue._REVISION, STRANGER)),
     ("catalogue", lambda c, a: catalogue.read_purposes(c, STRANGER)),
     ("catalogue", lambda c, a: rows(c, catalogue._CONTROLLER, STRANGER)),
@@ -137,6 +227,7 @@ PROBES: list[tuple[str, Probe]] = [
     ),
     ("catalogue", lambda c, a: catalogue.delete_draft(c, STRANGER, "newsletter")),
     ("catalogue", a_site_of_anothers),
+    ("choices", choices_taken),
     (
         "epochs",
         lambda c, a: rows(
@@ -178,6 +269,16 @@ PROBES: list[tuple[str, Probe]] = [
     ("relaying", lambda c, a: relaying.was_told_before(c, STRANGER, SHARDS)),
     ("relaying", lambda c, a: relaying.versions_were_told_before(c, STRANGER)),
     ("relaying", versions_told),
+    ("rotation", lambda c, a: rotation.read_subject_keys(c, STRANGER, BEGINNING, ROWS_MAX, "another")),
+    ("rotation", lambda c, a: rotation.read_identifier_places(c, STRANGER, BEGINNING, ROWS_MAX)),
+    ("rotation", identifiers_to_rotate),
+    ("rotation", found_at_others_alone),
+    ("rotation", reseal_keys),
+    ("rotation", reseal_identifiers),
+    ("rotation", delete_earlier_hashes),
+    ("rotation", delete_needed_hashes),
+    ("sites", screens_shown),
+    ("sites", own_sites),
     ("states", lambda c, a: rows(c, states._READ_PAIRS, *of(STRANGER, a.subject, "newsletter"))),
     ("states", lambda c, a: rows(c, states._ASK, *of(STRANGER, a.subject, "newsletter"))),
     ("states", lambda c, a: rows(c, states._READ_SUBJECT, STRANGER, a.subject)),

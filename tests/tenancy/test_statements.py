@@ -35,6 +35,8 @@ reconciliation._WAITING           | of all controllers, each named
 reconciliation._WAITING_PURPOSES  | of all controllers, each named
 relaying._OLDEST                  | an age, of all controllers
 relaying._ROWS                    | a count, of all controllers
+rotation._COUNT                   | counts, of all controllers that the transaction names
+rotation._COUNT_UNFOUND           | a count, of all controllers that the transaction names
 subjects._FIND                    | by a hash whose key is the controller's own
 sweeping._ENDED                   | the sweeper serves all controllers, each named
 sweeping._COUNT_ENDED             | a count, of all controllers
@@ -48,10 +50,10 @@ verification._RECORDS 2  | says what 1 and 3 say together, for the planner alone
 """
 #: Conditions of the service's own role that probes see missing, and no route.
 NO_ROUTE = """
+api_keys._KEEP_USES 1           | written beside the requests, not by them
 catalogue._REVISION 1           | another's number makes a copy look old or new: no content is another's
-catalogue._CONTROLLER 1         | the command line's: loading a catalogue file
 catalogue._TOPIC_PREFIX 1       | the feed's, whose prefix is the stage's here
-catalogue._SITES 1              | the command line's
+catalogue._SITES 1              | each site is found among them by its key, which nobody else has
 catalogue._LOCK_CONTROLLER 1    | the token's controller is known by then; what is locked beside it is unlocked again
 catalogue._CHANGE_CONTROLLER 1  | the command line's
 catalogue._CHANGE_SITE 1        | the command line's

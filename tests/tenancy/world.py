@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import asyncpg
 import httpx
 
+from consent_service.domain.api_keys import SECRET_LENGTH, ApiKeyName, write_api_key
 from tests.http.issuers import Issuer
 from tests.storage.test_row_level_security import TABLES
 from tests.tenancy.asked import Request
@@ -22,6 +24,10 @@ from tests.usecases.recording import Clock
 #: In every order that rows may come in, there are others' before the stranger's and behind.
 OWNER, STRANGER, BYSTANDER = "ansettr", "sonh", "zeta"
 OTHERS = f"controller <> '{STRANGER}'"
+#: An entry of every other controller's audit, and of none of the stranger's.
+OTHERS_ENTRY = UUID("00000000-0000-7000-8000-00000000beef")
+#: Everybody comes from a network of their own.
+ADDRESSES = {OWNER: "192.0.2.1", STRANGER: "198.51.100.1"}
 ROWS = " union all ".join(f"select '{table}', controller, {table}::text from {table}" for table in TABLES)
 UUIDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -39,14 +45,22 @@ class World:
     async def ask(self, controller: str, request: Request, at: datetime | None = None) -> httpx.Response:
         """At that moment, or when it is."""
         self.clock.moment = at or self.clock.moment
+        headers = dict(request.headers)
+        if not request.path.startswith("/site/"):
+            headers["authorization"] = f"Bearer {self._bearer(controller, request)}"
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+        address = ADDRESSES[controller]
+        return await call(self.app, request.method, request.path, headers, request.body or "", address)
+
+    def _bearer(self, controller: str, request: Request) -> str:
+        if request.key_of is not None:
+            return key_text(controller, request.key_of)
         claims: dict[str, Any] = {"controller": controller, **request.claims}
         name = json.dumps(claims)
         if name not in self.tokens:
             self.tokens[name] = self.issuer.sign(**claims)
-        headers = {"authorization": f"Bearer {self.tokens[name]}", **request.headers}
-        if request.body is not None:
-            headers["content-type"] = "application/json"
-        return await call(self.app, request.method, request.path, headers, request.body or "")
+        return self.tokens[name]
 
     async def says(self, controller: str, method: str, path: str, body: Any = None, **claims: str) -> Any:
         """What somebody does in good order; the answer's JSON."""
@@ -68,7 +82,20 @@ class World:
         return {one for row in found for one in UUIDS.findall(row[0])}
 
 
-async def call(app: Any, method: str, target: str, headers: Mapping[str, str], body: str) -> httpx.Response:
+def key_name(holder: str) -> ApiKeyName:
+    """Which API key is this controller's."""
+    return ApiKeyName(holder, f"{holder:0<12}")
+
+
+def key_text(holder: str, named: str) -> str:
+    """The text of the holder's API key, were it a key of the controller that is named."""
+    name = ApiKeyName(named, key_name(holder).key_id)
+    return write_api_key(name, f"{holder:0<{SECRET_LENGTH}}")
+
+
+async def call(
+    app: Any, method: str, target: str, headers: Mapping[str, str], body: str, address: str
+) -> httpx.Response:
     """An application's answer. A stream is left at its second sign of life: all that there was has been sent by then."""
     incoming = [{"type": "http.request", "body": body.encode(), "more_body": False}]
     sent: list[Any] = []
@@ -92,6 +119,7 @@ async def call(app: Any, method: str, target: str, headers: Mapping[str, str], b
         "path": unquote(path),
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": (address, 50000),
     }
     async with asyncio.timeout(20):
         await app(scope, receive, send)

@@ -15,12 +15,17 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from consent_service.domain.api_keys import ApiKey, hash_api_key
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, SiteEntry
 from consent_service.domain.purposes import Offer, Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
+from consent_service.http.limits import Guards
+from consent_service.http.scopes import SCOPES
 from consent_service.http.services import Feed
+from consent_service.storage.api_keys import insert_api_key
+from consent_service.storage.catalogue import put_site, raise_revision
 from consent_service.storage.database import _set_up
 from tests.builders import day
 from tests.databases import TestDatabase, copy_template, drop
@@ -28,7 +33,7 @@ from tests.http.conftest import purpose, services_on
 from tests.http.issuers import Issuer
 from tests.storage.test_row_level_security import TABLES
 from tests.tenancy.asked import CONTENT, QUESTIONS, Values
-from tests.tenancy.world import BYSTANDER, OTHERS, OWNER, STRANGER, World
+from tests.tenancy.world import BYSTANDER, OTHERS, OTHERS_ENTRY, OWNER, STRANGER, World, key_name, key_text
 from tests.usecases.recording import Clock
 
 ASKED_AT = day(30)
@@ -47,12 +52,15 @@ PURPOSES = (
         recipients=(Recipient(slug="crm", name="CRM", role="processor"),),
     ),
 )
-#: What twins have otherwise: keys that are unique in all the table, and content that would show.
+#: What twins have otherwise: keys that are unique in all the table, and content that would show. By column, or by table
+#: and column.
 OTHERWISE = {
     "controller": "'{0}'",
     "hash": "sha256(hash || '{0}'::bytea)",
     "key": "sha256(key || '{0}'::bytea)",
-    "site_key": "'{0}-' || site_key",
+    "sites.site_key": "'{0}-' || site_key",
+    "screens.content": "jsonb_set(content, '{{purposes}}', '[]')",
+    "fingerprint": "sha256(fingerprint || '{0}'::bytea)",
     "legal_name": "legal_name || ' {0}'",
     "topic_prefix": "'{0}'",
     "sealed": r"'\x00'::bytea",
@@ -91,10 +99,12 @@ class Stage:
     async def at_work(
         self, database: TestDatabase, clock: Clock, role: str = "consent_service"
     ) -> AsyncIterator[World]:
-        """With one writer, so that what arrives at once is one batch."""
+        """With one writer, so that what arrives at once is one batch; of what is allowed nothing comes back with time."""
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(
-                services_on(database.url(role), self.issuer, now=clock, writers=1)
+                services_on(
+                    database.url(role), self.issuer, now=clock, writers=1, guards=Guards(ticks=lambda: 0.0)
+                )
             )
             rows = await database.connect()
             stack.push_async_callback(rows.close)
@@ -106,9 +116,8 @@ class Stage:
         """The stranger's story, and nobody else's."""
         database, clock = await copy_template(self.postgres), Clock()
         entry = ControllerEntry(slug=STRANGER, legal_name="Sonh AS")
-        sites = (SiteEntry("site", ("https://sonh.example",)),)
         async with services_on(database.url(), self.issuer, now=clock) as services:
-            entries = CatalogueEntries(controller=entry, sites=sites, purposes=PURPOSES)
+            entries = CatalogueEntries(controller=entry, purposes=PURPOSES)
             await services.catalogue.load(entries, "test")
         async with self.at_work(database, clock) as world:
             values = await tell(world, STRANGER, "ours", version=1)
@@ -147,8 +156,6 @@ _NEXT_NEWSLETTER = {
 }
 #: What no use case writes yet.
 _NOT_WRITTEN_YET = """
-    insert into choices (controller, subject_id, choice_id, recorded_at)
-    select controller, subject_id, 'choice', created_at from subjects;
     insert into suppressions (hash, controller, key_id, suppressed_at)
     select sha256('somebody'), controller, 'l1', now() from controllers;
     insert into sweeps (controller, purpose, version, started_at, walk_began_at)
@@ -156,12 +163,14 @@ _NOT_WRITTEN_YET = """
     from controllers, generate_series(1, 2) as version;
     update controllers set topic_prefix = controller;
 """
-#: A language that only others have, and a removal that only others' audit tells of.
+#: A language that only others have, and what only others' audit tells of.
 _WOULD_SHOW = f"""
     insert into notices (controller, purpose, version, language, content, notice_hash)
     select controller, purpose, version, 'sv', content, notice_hash from notices where language = 'en' and {OTHERS};
     insert into audit (audit_id, controller, at, actor, action, subject_id)
     select gen_random_uuid(), controller, now(), 'test', 'details.removed', subject_id from subjects where {OTHERS};
+    insert into audit (audit_id, controller, at, actor, action)
+    select '{OTHERS_ENTRY}', controller, now(), 'test', 'states.exported' from controllers where {OTHERS};
 """
 #: Whoever takes a twin's key for a person's own opens nothing. Of the owner's own persons all is published, and of the
 #: bystander's purposes.
@@ -186,7 +195,9 @@ async def _plant_twins(connection: asyncpg.Connection, table: str) -> None:
     names = [name for name, numbered in columns if not (numbered and table == "outbox")]
 
     def twins(controller: str) -> str:
-        values = ", ".join(OTHERWISE.get(name, name).format(controller) for name in names)
+        values = ", ".join(
+            OTHERWISE.get(f"{table}.{name}", OTHERWISE.get(name, name)).format(controller) for name in names
+        )
         return f"insert into {table} ({', '.join(names)}) overriding system value select {values} from own;"
 
     await connection.execute(
@@ -239,12 +250,46 @@ async def tell(world: World, who: str, own: str, *, version: int) -> dict[str, s
     await world.says(who, "POST", f"{path}/newsletter/prefer", {"preferences": {"topics": ["jobs"]}})
     await world.says(who, "POST", f"{path}/{own}/grant", {"version": 1})
     values |= {"subject": subject, "mine": subject, "record": record}
+    values |= await _open_site(world, who, own)
+    await _make_key(world, who)
     for question in QUESTIONS:
         if question.is_repeated:
             answer = await world.ask(who, question.about(values))
             assert answer.status_code < 300, answer.text
     world.clock.forward(days=1)
     return {**values, **await _places(world, who, subject)}
+
+
+async def _open_site(world: World, who: str, own: str) -> dict[str, str]:
+    """A site that shows all purposes, and the values by which it and a visitor of it can be asked about."""
+    site, origin = {"ours": "site", "theirs": f"{who}-site"}[own], f"https://{who}.example"
+    await put_site(world.rows, who, SiteEntry(site, (origin,), ("newsletter", "analytics", own)))
+    await raise_revision(world.rows, who)
+    screen = (await world.says(who, "GET", f"/site/v1/{site}/notice?lang=nb"))["screen_hash"]
+    return {
+        "my_site": site,
+        "my_origin": origin,
+        "my_screen": screen,
+        "screen": screen,
+        "browser": f"browser-{who:0>22}",
+        "choice": f"choice-{who:0>22}",
+    }
+
+
+async def _make_key(world: World, who: str) -> None:
+    """An API key that may do everything."""
+    key = ApiKey(
+        controller=who,
+        key_id=key_name(who).key_id,
+        name="sync",
+        scopes=tuple(SCOPES),
+        purposes=None,
+        recipient=None,
+        created_at=world.clock(),
+        created_by="test",
+        expires_at=day(100_000),
+    )
+    await insert_api_key(world.rows, key, hash_api_key(key_text(who, who)))
 
 
 async def _places(world: World, who: str, subject: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 from consent_service.domain.audit import AuditAction
 from consent_service.domain.values import format_time
 from consent_service.http.routes import OPERATIONS
+from consent_service.http.site_endpoint import SITES
 from consent_service.usecases import clock
 from tests.http.conftest import UNKNOWN_ID, Api
 from tests.http.tables import rows, told
@@ -49,6 +50,10 @@ PUT    | /v1/purposes/{purpose}?draft                             | purpose.draf
 # Exports.
 GET    | /v1/changes                                              | changes.followed
 GET    | /v1/states                                               | states.exported
+# A visitor asks about itself; its first choice makes a person of it.
+GET    | /site/v1/{site_key}/notice                               | nothing
+GET    | /site/v1/{site_key}/consents                             | nothing
+POST   | /site/v1/{site_key}/consents                             | identifier.linked
 GET    | /healthz                                                 | nothing
 GET    | /readyz                                                  | nothing
 GET    | /metrics                                                 | nothing
@@ -97,6 +102,13 @@ class Case:
             "POST /v1/acknowledgements": {"recipient": "matomo", "records": [word]},
             "PUT /v1/purposes/{purpose}": a_version(),
             "PUT /v1/purposes/{purpose}?draft": {},
+            "POST /site/v1/{site_key}/consents": {
+                "choice_id": f"choice-{next(_numbers):020d}",
+                "language": "en",
+                "screen_hash": "0" * 64,
+                "layer": "banner",
+                "choices": {"newsletter": "refused"},
+            },
         }
 
     async def call(self, what: str) -> httpx.Response:
@@ -109,6 +121,7 @@ class Case:
             .replace("{command}", "withdraw")
             .replace("{recipient}", "matomo")
             .replace("{version}", "1")
+            .replace("{site_key}", "ansettr-web")
             .replace("?as_of", f"?as_of={self.moment}")
             .replace("?draft", "?draft=true")
         )
@@ -116,6 +129,8 @@ class Case:
             path += f"?as_of={self.moment}"
         token = self.api.issuer.sign(recipient="matomo")
         headers = {"consent-reason": f"because of {what[:100]}"}
+        if path.startswith(SITES):
+            headers |= {"origin": "https://ansettr.no", "consent-visitor": f"visitor-{next(_numbers):020d}"}
         return await self.api(method, path, self.bodies.get(what), token=token, headers=headers)
 
 
@@ -150,7 +165,13 @@ async def test_a_call_leaves_what_was_decided(api: Api, what: str, action: str) 
     assert answer.status_code < 300, answer.text
     entered = (await trail(api))[before:]
 
-    expected = [] if action == "nothing" else [("web-shop", action, f"because of {what[:100]}")]
+    # Browsers give no reasons.
+    who = (
+        ("site:ansettr-web", action, None)
+        if SITES in what
+        else ("web-shop", action, f"because of {what[:100]}")
+    )
+    expected = [] if action == "nothing" else [who]
     assert [one[:3] for one in entered] == expected
 
 

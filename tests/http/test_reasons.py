@@ -42,7 +42,7 @@ async def test_a_reason_is_looked_at_on_every_call_that_needs_a_token(api: Api) 
     for operation in OPERATIONS:
         answer = await api(operation.method, filled(operation.path), headers={"consent-reason": "\t"})
         if operation.scope is None:
-            assert answer.status_code == 200, operation.name
+            assert answer.status_code in (200, 404), operation.name
         else:
             assert told(answer) == "400 invalid-request Consent-Reason", operation.name
 

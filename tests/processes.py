@@ -26,13 +26,18 @@ KEYS = base64.b64encode(bytes(range(32))).decode()
 
 
 class Process:
-    """A running command. `lines` gathers what it says on standard error, so that a failure can be read."""
+    """A running command. `lines` gathers what it says on standard error, so that a failure can be read.
+
+    `printed` gathers its standard output.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.lines: list[str] = []
+        self.printed: list[str] = []
         self._heard = asyncio.Condition()
         self._listener = asyncio.create_task(self._listen())
+        self._reader = asyncio.create_task(self._read_printed())
 
     @property
     def pid(self) -> int:
@@ -64,7 +69,13 @@ class Process:
         async with asyncio.timeout(limit_s):
             code = await self._process.wait()
         await self._listener
+        await self._reader
         return code
+
+    async def _read_printed(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.printed.append(line.decode(errors="replace").rstrip())
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None
@@ -90,7 +101,7 @@ async def start(*arguments: str, environment: Mapping[str, str], module: str = "
         cwd=ROOT,
         env={**inherited, **environment},
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     return Process(process)

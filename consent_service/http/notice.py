@@ -36,7 +36,6 @@ async def read_notice(call: Call, services: Services) -> Reply:
         # Where `lang` decides, a shared cache need not keep one for each browser's preferences.
         (b"vary", b"Accept-Encoding" if decided else b"Accept-Encoding, Accept-Language"),
         (b"content-language", page.language.encode()),
-        (b"cross-origin-resource-policy", b"cross-origin"),
     ]
     if has_already(call.headers.get(b"if-none-match"), tag):
         return Reply(304, b"", headers)

@@ -28,6 +28,7 @@ class Marks:
         self.phone = mark_of_digits("phone", "+47{}")
         self.external = mark("external")
         self.visitor = mark("visitor", "visitor-of-this-{}")
+        self.browser = mark("browser", "visitor-in-a-browser-{}")
         self.evidence = mark("evidence")
         self.evidence_name = mark("evidence-name")
         self.actor = mark("actor", "{}@staff.example")

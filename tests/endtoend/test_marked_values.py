@@ -17,13 +17,15 @@ from aiokafka import AIOKafkaProducer
 
 from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
+from consent_service.http.examples import SITE
 from consent_service.http.routes import OPERATIONS
 from tests.databases import TestDatabase, copy_template, drop
 from tests.endtoend.marked_stage import Marks, Outputs, Stage, dump, read_topics, run, running
 from tests.endtoend.marks import leaks
 from tests.events.streams import eventually
-from tests.http.each_operation import Asked, Known, calls
+from tests.http.each_operation import OF_SYSTEMS, Asked, Known, calls
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer
+from tests.http.sites import ORIGIN
 from tests.http.test_schemathesis import load_catalogue
 from tests.processes import environment_for
 
@@ -95,6 +97,7 @@ async def test_marked_values_come_out_where_they_are_promised_and_nowhere_else(
         await eventually(lambda: answers(stage, "/v1/states"))
         await well(stage, known)
         await badly(stage, known)
+        await in_a_browser(stage)
         await on_the_wire(stage)
         await on_kafka(stage)
         await while_something_is_away(stage, known)
@@ -184,7 +187,7 @@ async def well(stage: Stage, known: Known) -> None:
 async def badly(stage: Stage, known: Known) -> None:
     """Each operation with marks in all places where they make it fail."""
     marks = stage.marks
-    for operation, one in zip(OPERATIONS, calls(known), strict=True):
+    for operation, one in zip(OF_SYSTEMS, calls(known), strict=True):
         query, step = quote(marks.query.value), quote(marks.path.value, safe="")
         paths = [f"{one.path}?as_of={query}&as_of={query}", f"{one.path}/{step}"]
         paths += [f"{one.path}?{parameter.name}={query}" for parameter in operation.query]
@@ -207,6 +210,25 @@ async def badly(stage: Stage, known: Known) -> None:
         if one.body is not None:
             for body in broken(one.body, marks.value.value):
                 await stage.ask(one.name, one.method, one.path, body)
+
+
+async def in_a_browser(stage: Stage) -> None:
+    """What a page of the site calls, well and badly."""
+    site, value = f"/site/v1/{SITE}", stage.marks.value.value
+    browser = {"origin": ORIGIN, "consent_visitor": stage.marks.browser.value}
+    choice = {"choice_id": "c" * 22, "language": "en", "screen_hash": "0" * 64, "layer": "banner"}
+    body = {**choice, "choices": {"newsletter": "refused"}}
+    for name, path in (("readNotice", f"{site}/notice"), ("readConsents", f"{site}/consents")):
+        assert (await stage.ask(name, "GET", path, None, **browser)).status_code == 200
+        await stage.ask(name, "GET", f"{path}?more={quote(value)}", None, **browser)
+        await stage.ask(name, "GET", f"{path}/{quote(value)}", None, **browser)
+    content = json.dumps(body).encode()
+    answer = await stage.ask("chooseConsents", "POST", f"{site}/consents", content, **browser)
+    assert answer.status_code == 201, answer.text
+    for wrong in ({"origin": f"https://{value}"}, {"consent_visitor": value}):
+        await stage.ask("chooseConsents", "POST", f"{site}/consents", content, **{**browser, **wrong})
+    for one in broken(body, value):
+        await stage.ask("chooseConsents", "POST", f"{site}/consents", one, **browser)
 
 
 def with_marked_step(template: str, path: str, text: str) -> Iterator[str]:

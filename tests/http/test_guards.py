@@ -14,9 +14,8 @@ import pytest
 from consent_service.embedded import PostgresServer
 from consent_service.http.application import build_app
 from consent_service.http.guards import GUARDS, guards_of
-from consent_service.http.routes import OPERATIONS
 from tests.http.conftest import UNKNOWN_ID, Api, running_services
-from tests.http.each_operation import RECIPIENT, Asked, Known, calls
+from tests.http.each_operation import OF_SYSTEMS, RECIPIENT, Asked, Known, calls
 from tests.http.tables import rows
 
 ALWAYS = {
@@ -68,12 +67,32 @@ async def test_every_operation_answers_with_all_guards_and_is_never_stored(api: 
     # These two need Kafka: tests/http/test_changes.py.
     without_kafka = {"readChanges", "readStates"}
     assert {name for name, status in found.items() if not 200 <= status < 300} == without_kafka
-    assert set(found) == {operation.name for operation in OPERATIONS}
+    assert set(found) == {operation.name for operation in OF_SYSTEMS}
+
+
+async def test_what_browsers_call_is_guarded_and_only_the_notice_may_be_kept(api: Api) -> None:
+    site, browser = "/site/v1/ansettr-web", {"origin": "https://ansettr.no", "consent-visitor": "v" * 22}
+    choice = {"choice_id": "c" * 22, "language": "en", "screen_hash": "0" * 64, "layer": "banner"}
+    refusal = {**choice, "choices": {"newsletter": "refused"}}
+    kept = {
+        f"{method} {path}": await api(method, f"{site}/{path}", body, headers=browser)
+        for method, path, body in (
+            ("GET", "notice", None),
+            ("GET", "consents", None),
+            ("POST", "consents", refusal),
+            ("POST", "consents?nothing=1", refusal),
+        )
+    }
+    for answer in kept.values():
+        check(answer)
+    assert [answer.status_code for answer in kept.values()] == [200, 200, 201, 400]
+    assert "no-store" not in kept.pop("GET notice").headers["cache-control"]
+    assert [answer.headers["cache-control"] for answer in kept.values()] == ["no-store"] * 3
 
 
 async def test_every_refusal_has_all_guards_and_is_never_stored(api: Api) -> None:
     there = await known(api)
-    for asked, operation in zip(calls(there), OPERATIONS, strict=True):
+    for asked, operation in zip(calls(there), OF_SYSTEMS, strict=True):
         refused = {
             405: await api("PATCH", asked.path),
             400: await api(asked.method, f"{asked.path}?nothing=1", asked.body),

@@ -15,10 +15,9 @@ import httpx
 import msgspec
 import pytest
 
-from consent_service.http.routes import OPERATIONS
 from tests.hostile import HOSTILE, MEBIBYTE, NO_TEXT
 from tests.http.conftest import Api
-from tests.http.each_operation import RECIPIENT, Asked, calls
+from tests.http.each_operation import OF_SYSTEMS, RECIPIENT, Asked, calls
 from tests.http.tables import rows, told
 from tests.http.test_guards import known
 
@@ -149,7 +148,7 @@ async def read_again(api: Api, asked: Asked, answer: httpx.Response, text: str) 
 
 
 def test_every_operation_with_a_body_is_tried() -> None:
-    assert set(FREE) == {one.name for one in OPERATIONS if one.body is not None}
+    assert set(FREE) == {one.name for one in OF_SYSTEMS if one.body is not None}
 
 
 async def test_members_of_any_name_are_kept_as_they_are(api: Api) -> None:
@@ -182,7 +181,7 @@ IN_ADDRESSES = (*HOSTILE.values(), "a\0b")
 async def test_a_text_in_a_path_leads_nowhere(api: Api, counted: Rows) -> None:
     there = await known(api)
     before = await counted()
-    for operation, asked in zip(OPERATIONS, calls(there), strict=True):
+    for operation, asked in zip(OF_SYSTEMS, calls(there), strict=True):
         for name in PARAMETER.findall(operation.path):
             for text in IN_ADDRESSES:
                 path = filled(operation.path, asked.path, name, text)
@@ -201,7 +200,7 @@ def filled(template: str, good: str, name: str, text: str) -> str:
 async def test_a_text_in_a_query_is_refused(api: Api, counted: Rows) -> None:
     there = await known(api)
     before = await counted()
-    for operation, asked in zip(OPERATIONS, calls(there), strict=True):
+    for operation, asked in zip(OF_SYSTEMS, calls(there), strict=True):
         for parameter in operation.query:
             for text in IN_ADDRESSES:
                 query = f"{parameter.name}={quote(text, safe='')}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 NPM = Path(__file__).parent / "npm"
-INSTALL_S = 50
+INSTALL_S = 150
 
 
 def npm_install() -> None:

@@ -50,7 +50,7 @@ class KafkaRecord(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Iterable[tuple[str, bytes]]: ...
+    def headers(self) -> Iterable[tuple[str, bytes | None]]: ...
 
 
 def envelope(*, event_id: str, event_type: str, controller: str) -> tuple[Header, ...]:
@@ -64,14 +64,15 @@ def envelope(*, event_id: str, event_type: str, controller: str) -> tuple[Header
 
 
 def headers_of(record: KafkaRecord) -> dict[str, str]:
-    return {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    """The headers as text; Kafka also knows headers without a value, which are empty here."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
 
 
 def type_of(record: KafkaRecord) -> str | None:
     """The header `ce_type`, which tells what kind of message it is."""
     for name, value in record.headers:
         if name == "ce_type":
-            return value.decode("utf-8", "replace")
+            return (value or b"").decode("utf-8", "replace")
     return None
 
 

@@ -94,7 +94,7 @@ class Intake:
                 self._take_purpose(message)
         self._hear(beats)
 
-    def _take_plain(self, message: KafkaMessage, headers: tuple[tuple[str, bytes], ...]) -> bool:
+    def _take_plain(self, message: KafkaMessage, headers: tuple[tuple[str, bytes | None], ...]) -> bool:
         """A state as the service writes it, read without making anything of it. False where something is otherwise."""
         key, value = message.key, message.value
         match = self._key.fullmatch(key) if key is not None else None

@@ -34,7 +34,7 @@ class KafkaMessage(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Iterable[Header]: ...
+    def headers(self) -> Iterable[tuple[str, bytes | None]]: ...
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -49,13 +49,13 @@ def type_of(message: KafkaMessage) -> str | None:
     """The header `ce_type`: what kind of message it is."""
     for name, value in message.headers:
         if name == "ce_type":
-            return value.decode("utf-8", "replace")
+            return (value or b"").decode("utf-8", "replace")
     return None
 
 
 def read_headers(message: KafkaMessage, event_type: str) -> Mapping[str, str]:
     """The headers of a CloudEvent of that type with protobuf inside. Raises NotUnderstood."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in message.headers}
+    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers}
     expect(headers, "content-type", CONTENT_TYPE)
     expect(headers, "ce_specversion", "1.0")
     expect(headers, "ce_type", event_type)

@@ -78,33 +78,35 @@ def read_purpose(message: KafkaMessage) -> Purpose | PurposeGone:
     if (parsed.controller, parsed.purpose) != (controller, slug):
         raise NotUnderstood("the key does not name what the value tells")
     expect(headers, "ce_source", SOURCE + controller)
-    return Purpose(
-        controller=controller,
-        purpose=slug,
-        version=parsed.version,
-        published_at=from_stamp(parsed.published_at),
-        versions=tuple(_terms(version) for version in parsed.versions),
-        ledger_epoch=parsed.ledger_epoch,
-    )
+    try:
+        return Purpose(
+            controller=controller,
+            purpose=slug,
+            version=parsed.version,
+            published_at=from_stamp(parsed.published_at),
+            versions=tuple(_terms(version) for version in parsed.versions),
+            ledger_epoch=parsed.ledger_epoch,
+        )
+    except ValueError as error:
+        raise NotUnderstood("the value is no consent.v1.PurposePublished") from error
 
 
 def read_heartbeat(message: KafkaMessage) -> Heartbeat:
     """One heartbeat, on any topic of the service."""
     read_headers(message, HEARTBEAT)
     parsed = _parse(message, pb.Heartbeat())
-    try:
-        oldest = parsed.oldest_unpublished.ToTimedelta()
-    except (ValueError, OverflowError) as error:
-        raise NotUnderstood("the value is no consent.v1.Heartbeat") from error
     if not 0 <= parsed.shard_group < parsed.shard_groups:
         raise NotUnderstood("the heartbeat is of no group of shards")
-    return Heartbeat(
-        shard_group=parsed.shard_group,
-        shard_groups=parsed.shard_groups,
-        at=from_stamp(parsed.at),
-        oldest_unpublished=oldest,
-        ledger_epoch=parsed.ledger_epoch,
-    )
+    try:
+        return Heartbeat(
+            shard_group=parsed.shard_group,
+            shard_groups=parsed.shard_groups,
+            at=from_stamp(parsed.at),
+            oldest_unpublished=parsed.oldest_unpublished.ToTimedelta(),
+            ledger_epoch=parsed.ledger_epoch,
+        )
+    except (ValueError, OverflowError) as error:
+        raise NotUnderstood("the value is no consent.v1.Heartbeat") from error
 
 
 def _parse(message: KafkaMessage, into: Parsed) -> Parsed:

@@ -18,7 +18,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.domain.propagation import Word
-from consent_service.events.feed.follower import BROKEN, look_at, records_of
+from consent_service.events.feed.follower import BROKEN, POLL_MS, STEP_RECORDS_MAX, look_at, records_of
 from consent_service.events.wire.acknowledgements import read_acknowledgement
 from consent_service.events.wire.messages import NotUnderstood
 from consent_service.events.wire.topics import acks_topic
@@ -113,7 +113,7 @@ class Acknowledging:
         loop = asyncio.get_running_loop()
         look_at = loop.time() + LOOK_S
         while not self._stop.is_set():
-            messages = await records_of(consumer)
+            messages = await self._next(consumer)
             if messages:
                 await self._keep(messages, listening)
                 if self._stop.is_set():
@@ -129,6 +129,35 @@ class Acknowledging:
                         return
                 if topics != wanted and topics != wanted & await _topics(consumer):
                     return
+
+    async def _next(self, consumer: Any) -> list[Any]:
+        """What comes next. A message that aiokafka cannot read is passed over: it would hold up all behind it."""
+        try:
+            return await records_of(consumer)
+        except UnicodeDecodeError:
+            # A header's name is no UTF-8. What was read in one go with it counts as read, and is lost, on every partition.
+            for place in consumer.assignment():
+                kept = await consumer.committed(place)
+                await consumer.seek_to_beginning(place) if kept is None else consumer.seek(place, kept)
+            return [one for place in consumer.assignment() for one in await self._one_by_one(consumer, place)]
+
+    async def _one_by_one(self, consumer: Any, place: TopicPartition) -> list[Any]:
+        """Of one partition what comes before a message that cannot be read, and is behind that then."""
+        found: list[Any] = []
+        while len(found) < STEP_RECORDS_MAX:
+            offset = await consumer.position(place)
+            try:
+                batches = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=1)
+            except UnicodeDecodeError:
+                consumer.seek(place, offset + 1)
+                self._metrics.acknowledgements_refused.labels("not_understood").inc()
+                where = {"topic": place.topic, "partition": place.partition, "offset": offset}
+                self._pass_over(where, "not_understood", "a header's name is no text")
+                break
+            if not batches:
+                break
+            found += batches[place]
+        return found
 
     async def _commit(self, consumer: Any, messages: Sequence[Any]) -> None:
         """Where the partitions went to another member meanwhile, it hears the words once more."""
@@ -151,7 +180,7 @@ class Acknowledging:
             return read_acknowledgement(message)
         except NotUnderstood as error:
             self._metrics.acknowledgements_refused.labels("not_understood").inc()
-            self._pass_over(message, "not_understood", str(error))
+            self._pass_over(_place(message), "not_understood", str(error))
             return None
 
     def _may_speak(self, heard: Heard, listening: Listening) -> bool:
@@ -160,7 +189,7 @@ class Acknowledging:
         if prefix is not None and acks_topic(prefix) == heard.message.topic:
             return True
         self._metrics.acknowledgements_refused.labels("wrong_topic").inc()
-        self._pass_over(heard.message, "wrong_topic", "the controller has no such topic")
+        self._pass_over(_place(heard.message), "wrong_topic", "the controller has no such topic")
         return False
 
     async def _take_all(self, heard: Sequence[Heard]) -> None:
@@ -177,7 +206,7 @@ class Acknowledging:
             self._metrics.acknowledgements_refused.labels("failed").inc()
             return
         for place, refusal in (refused or {}).items():
-            self._pass_over(heard[place].message, reason_of(refusal), None)
+            self._pass_over(_place(heard[place].message), reason_of(refusal), None)
 
     async def _persist(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """The work's result, however long the database is away; None where the service stops before."""
@@ -189,10 +218,10 @@ class Acknowledging:
                 await self._wait(AGAIN_S)
         return None
 
-    def _pass_over(self, message: Any, reason: str, why: str | None) -> None:
+    def _pass_over(self, place: dict[str, Any], reason: str, why: str | None) -> None:
         """`why` never quotes the message."""
         words = f"an acknowledgement is passed over: {why}" if why else "an acknowledgement is passed over"
-        _log.warning(words, extra={**_place(message), "reason": reason})
+        _log.warning(words, extra={**place, "reason": reason})
 
     def _tell_silence(self, error: Exception) -> None:
         if not self._is_silent:

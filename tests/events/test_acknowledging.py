@@ -10,12 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from consent_client.model import Acknowledgement
-from consent_client.recipient.answers import word_of
-from consent_client.wire.reading import read_change
 from consent_client.wire.writing import acknowledgement_message
 from consent_client.words import Outcome
 
@@ -27,14 +24,13 @@ from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer
 from consent_service.events.acknowledging import Acknowledging
 from consent_service.events.publishing.administration import administering, make_topics
-from consent_service.events.wire.encode import encode
 from consent_service.events.wire.topics import acks_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.listening import read_listening
 from consent_service.usecases.propagation import Acknowledgements
 from tests.builders import NOTICES, an_id, day
 from tests.databases import TestDatabase
-from tests.events.samples import a_restriction
+from tests.events.spoiled import send_header_without_text, send_header_without_value
 from tests.events.streams import eventually, opened
 from tests.usecases.recording import Room, a_command, open_room, someone
 
@@ -57,7 +53,7 @@ class Talk:
         self.rows = rows
         self.metrics = Metrics()
         self.prefix = prefix
-        self._producer = producer
+        self.producer = producer
         self._persons = 0
 
     def topic(self, controller: str = "ansettr") -> str:
@@ -84,12 +80,12 @@ class Talk:
             }
         )
         message = acknowledgement_message(said)
-        await self._producer.send_and_wait(
+        await self.producer.send_and_wait(
             topic or self.topic(said.controller), message.value, message.key, headers=list(message.headers)
         )
 
-    async def sends(self, value: bytes, key: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        await self._producer.send_and_wait(self.topic(), value, key, headers=list(headers))
+    async def sends(self, value: bytes, key: bytes) -> None:
+        await self.producer.send_and_wait(self.topic(), value, key)
 
     async def settled(self, *about: tuple[UUID, UUID]) -> None:
         """Return once nothing is owed of these records."""
@@ -185,6 +181,23 @@ async def test_R34_a_word_on_kafka_settles_and_what_is_not_believed_is_passed_ov
     assert all(hasattr(one, "offset") and hasattr(one, "partition") for one in passed_over)
     logged = " ".join(f"{one.getMessage()} {vars(one)}" for one in passed_over)
     assert not any(str(one) in logged for about in (anna, theirs) for one in about)
+
+
+@pytest.mark.parametrize("send", [send_header_without_value, send_header_without_text])
+async def test_R34_a_message_that_breaks_readers_holds_up_nobody(
+    database: TestDatabase, kafka: KafkaServer, talk: Talk, send: Any
+) -> None:
+    """Whoever may write on the topic could stop all others from being heard."""
+    await make(kafka, [talk.topic()])
+    first, last = await talk.given(), await talk.given()
+    await talk.says(first)
+    await send(talk.producer, talk.topic(), b"a", b"b")
+    await talk.says(last)
+    async with talk.taking(database, kafka.bootstrap):
+        await talk.settled(first, last)
+
+    assert talk.refused("not_understood") == 1
+    assert talk.refused("failed") == 0
 
 
 async def test_R34_a_topic_that_is_made_later_is_read_from_its_start(
@@ -283,26 +296,3 @@ async def test_R34_after_a_restore_the_words_are_heard_again(
     await talk.rows.execute("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
     async with talk.taking(database, kafka.bootstrap):
         await talk.settled(about)
-
-
-async def test_R13_what_a_recipient_says_about_a_person_as_a_whole_is_kept(
-    database: TestDatabase, kafka: KafkaServer, talk: Talk
-) -> None:
-    """The client's own word on the service's own event; no command writes such a record yet."""
-    await make(kafka, [talk.topic("ansettr")])
-    subject_id, given = await talk.given()
-    told = msgspec.structs.replace(a_restriction(), subject_id=subject_id, record_id=an_id(7), sequence=2)
-    await talk.rows.execute(
-        "insert into records (record_id, controller, subject_id, sequence, command, recorded_at, effective_at, superseded,"
-        " channel, previous_hash, record_hash) select $1, controller, subject_id, 2, 'restrict', recorded_at, effective_at,"
-        " false, channel, previous_hash, record_hash from records where record_id = $2",
-        *(told.record_id, given),
-    )
-    said = word_of(read_change(encode(told, talk.prefix)), "brevo", [Outcome.STOPPED, Outcome.STOPPED])
-    assert said is not None
-    message = acknowledgement_message(msgspec.structs.replace(said, at=talk.room.clock()))
-    await talk.sends(message.value, message.key, message.headers)
-
-    async with talk.taking(database, kafka.bootstrap):
-        await talk.settled((subject_id, given))
-    assert await talk.rows.fetchval("select record_id from acknowledgements") == told.record_id

@@ -33,9 +33,9 @@ HISTORY_S = 60.0
 
 _CLOSE_S = 2.0
 _AGAIN_S = 0.2
-_POLL_MS = 500
 #: A step's bounds, so that others get their turn.
-_STEP_RECORDS_MAX = 500
+POLL_MS = 500
+STEP_RECORDS_MAX = 500
 #: For each partition of each consumer.
 _FETCH_BYTES_MAX = 256 * 1024
 
@@ -56,7 +56,7 @@ async def consumer_of(bootstrap: str) -> AsyncIterator[Any]:
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
-        fetch_max_wait_ms=_POLL_MS,
+        fetch_max_wait_ms=POLL_MS,
         max_partition_fetch_bytes=_FETCH_BYTES_MAX,
         request_timeout_ms=int(ANSWER_S * 1000),
     )
@@ -70,12 +70,12 @@ async def consumer_of(bootstrap: str) -> AsyncIterator[Any]:
                 await consumer.stop()
 
 
-async def records_of(consumer: Any, *, records_max: int = _STEP_RECORDS_MAX) -> list[Any]:
+async def records_of(consumer: Any, *, records_max: int = STEP_RECORDS_MAX) -> list[Any]:
     """What comes next, in order within each partition; nothing where nothing came for a while.
 
     Raises what is BROKEN.
     """
-    batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=records_max)
+    batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=records_max)
     if consumer._fetcher.error_future.done():  # noqa: SLF001
         # On a connection that is just reset uvloop raises a RuntimeError, asyncio does not. It ends aiokafka's fetching
         # for good, and nobody is told: it would look as if nothing were published any more.

@@ -91,11 +91,16 @@ def read_purpose(message: KafkaMessage) -> Purpose | PurposeGone:
         raise NotUnderstood("the value is no consent.v1.PurposePublished") from error
 
 
+#: The service has eight; a heartbeat of many more is damaged.
+SHARD_GROUPS_MAX = 1024
+
+
 def read_heartbeat(message: KafkaMessage) -> Heartbeat:
     """One heartbeat, on any topic of the service."""
     read_headers(message, HEARTBEAT)
     parsed = _parse(message, pb.Heartbeat())
-    if not 0 <= parsed.shard_group < parsed.shard_groups:
+    # Of every group there is a place in memory on each partition.
+    if not 0 <= parsed.shard_group < parsed.shard_groups <= SHARD_GROUPS_MAX:
         raise NotUnderstood("the heartbeat is of no group of shards")
     try:
         return Heartbeat(

@@ -26,7 +26,7 @@ demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal
 
 test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
-	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
 	@$(ENGINES)

@@ -135,7 +135,7 @@ class Acknowledging:
         try:
             return await records_of(consumer)
         except UnicodeDecodeError:
-            # A header's name is no UTF-8. What was read in one go with it counts as read, and is lost, on every partition.
+            # A header's name is no UTF-8. What was read in one go with it counts as read everywhere, and is lost.
             for place in consumer.assignment():
                 kept = await consumer.committed(place)
                 await consumer.seek_to_beginning(place) if kept is None else consumer.seek(place, kept)

@@ -47,6 +47,7 @@ _GATHER_S_MAX = 0.015
 _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
 _STOP_S = 5.0
+_LET_GO_S = 2.0
 
 
 class Relay:
@@ -281,7 +282,7 @@ class Relay:
     async def _let_go(self) -> None:
         """Give the leases back. Where that fails they expire."""
         with contextlib.suppress(Unavailable, TimeoutError):
-            async with asyncio.timeout(_STOP_S), self._database.session() as connection:
+            async with asyncio.timeout(_LET_GO_S), self._database.session() as connection:
                 await self._groups.give_back(connection)
 
 

@@ -30,7 +30,7 @@ CLIENTS = 32
 PAUSE_S = 0.05
 BETWEEN = 150
 #: Of a stop while the database is frozen: requests, ledger, relay and pools have their limits one after the other.
-STOP_S_MAX = 15.0
+STOP_S_MAX = 20.0
 COMMITTED_BUT_NOT_TOLD = (
     "select pid from pg_stat_activity where wait_event = 'SyncRep' and usename = 'consent_service'"
 )

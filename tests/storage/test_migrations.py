@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -10,10 +11,18 @@ import pytest
 
 from consent_service.embedded import PostgresServer
 from consent_service.storage.preparation import MIGRATIONS, ROLES, migrate, prepare
-from tests.databases import TEMPLATE
+from tests.databases import TEMPLATE, make_template
 from tests.storage.dump_schema import SCHEMA, dump, normalised
 
 FILES = sorted(path for path in MIGRATIONS.iterdir() if path != SCHEMA)
+
+
+@pytest.fixture(scope="module")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
+    """A server of its own, as the committed dump was made on; on one that hundreds of tests share it came out otherwise."""
+    async with PostgresServer(tmp_path_factory.mktemp("migrations"), fsync=False) as server:
+        await make_template(server)
+        yield server
 
 
 def test_files_are_numbered_without_gaps_and_say_when_they_run() -> None:

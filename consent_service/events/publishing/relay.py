@@ -128,14 +128,12 @@ class Relay:
     async def _work(self, stop: asyncio.Event) -> None:
         """Round after round; the last ones begin after the stop, so that what came before it is published.
 
-        What fails then has had its last attempt.
+        What has failed by then is tried once more.
         """
         idle_s = _POLL_BUSY_S
-        stopping = False
+        tried_once_more = False
         while True:
-            if stop.is_set() and not stopping:
-                stopping = True
-                self._groups.try_at_once()
+            stopping = stop.is_set()
             self._wake.clear()
             try:
                 begun = await self._round()
@@ -147,7 +145,11 @@ class Relay:
             if stopping and begun:
                 self._passed_over = True
             if stopping and not begun and not self._groups.are_busy and not self._published:
-                return
+                if tried_once_more or not self.failing:
+                    return
+                tried_once_more = True
+                self._groups.try_at_once()
+                continue
             if begun == self._batch_rows_max:
                 continue
             if not stopping:

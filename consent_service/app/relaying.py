@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from consent_service.app.pools import open_pool, process_name
-from consent_service.beside import beside, tell_if_failed
+from consent_service.beside import beside, until_stopped
 from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.publishing.relay import Relay
 from consent_service.metrics import Metrics
@@ -32,14 +31,8 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
             holder=process_name(),
             batch_rows_max=settings.outbox_batch_rows_max,
         )
-        stop = asyncio.Event()
-        running = asyncio.create_task(relay.run(stop), name="relay")
-        running.add_done_callback(tell_if_failed)
-        async with beside(
-            hear_announcements(settings.relay_database_url, relay.wake), name="announcements heard"
+        async with (
+            beside(hear_announcements(settings.relay_database_url, relay.wake), name="announcements heard"),
+            until_stopped(relay.run, name="relay"),
         ):
-            try:
-                yield relay
-            finally:
-                stop.set()
-                await asyncio.wait({running})
+            yield relay

@@ -112,6 +112,10 @@ class Tokens:
         if known is not None:
             return known
         assert authorization is not None
+        return await self.verify(authorization)
+
+    async def verify(self, authorization: bytes) -> Principal:
+        """Of one that is not known. Raises as `principal` does."""
         if self._api_key is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
             return await self._api_key(presented[1])
         match = _BEARER.fullmatch(authorization)

@@ -105,7 +105,7 @@ class Answering(ABC):
             self._services.metrics.limited.labels(counted.policy).inc()
             raise limit_reached(counted)
         try:
-            return await self._tokens.principal(authorization)
+            return await self._tokens.verify(authorization)
         except TokenRefused:
             bad_tokens.take(network)
             raise

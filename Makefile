@@ -13,7 +13,7 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --req
 ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check demo bench lock proto clean
+.PHONY: help run test soak check demo bench lock audit proto clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ lock: $(VENV)/.development ## write the lock files anew: Python packages and Kaf
 	$(COMPILE) $(UPGRADE) --extra embedded --group dev --constraint requirements-embedded.lock \
 		--output-file requirements-dev.lock
 	$(PYTHON) -m consent_service.embedded.lock_jars
+
+audit: $(VENV)/.development ## ask the database of known weaknesses about every locked package; needs a network (ARGS=... for uv audit)
+	@exec $(PYTHON) -m tests.packaging.audit $(ARGS)
 
 clean: ## remove what make installed and what the tools left behind; data folders are kept
 	rm -rf $(VENV) build dist tests/contracts/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -16,7 +16,7 @@ CHALLENGES = {
 
 _CLAIMS = "iss, aud, exp, sub, controller, scope"
 _NO_KEY = "The token's `iss` and `kid` name no key that is believed here."
-_NO_TOKEN = "The token is not a JSON Web Token."
+_NO_TOKEN = "The token is not a JSON Web Token."  # noqa: S105  a sentence
 _NOT_YOURS = "The claim `sub` must not begin with `key:`, `cli:` or `site:`."
 _SUB = "The claim `sub` has 1 to 255 characters, no control characters."
 

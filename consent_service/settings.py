@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     site_limit_network: Limit = Limit(6000, 60)
     """Requests/seconds of one network to the sites' interface; beyond it 429 with Retry-After."""
     site_limit_choices: Limit = Limit(600, 60)
-    """Of them, those that read or write what a visitor chose."""
+    """Of them, those that read or write what a visitor chose, on one site."""
     site_limit_visitor: Limit = Limit(60, 60)
     """The same, of one visitor."""
     site_limit_site: Limit = Limit(30_000, 60)

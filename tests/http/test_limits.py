@@ -154,7 +154,7 @@ def choose(
     return ""
 
 
-@pytest.mark.parametrize("ticks", [0.1, 14_737.3, 9_876_543.21, 1e9 / 3])
+@pytest.mark.parametrize("ticks", [0.1, 870.702, 3_718.939, 16_182.989, 9_876_543.21])
 def test_when_there_is_room_again_is_told_alike_on_every_clock(ticks: float) -> None:
     limiter = Limiter("visitor", Quota(3, 3600), ticks=lambda: ticks)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -130,11 +130,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PREFIX = "CONSENT_"
+_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ROLE = re.compile(r"consent_[a-z]{1,50}")
+_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]@,]+)"
+_HOST_AND_PORT = re.compile(rf"{_HOST}:(?P<port>[0-9]{{1,5}})")
+_DATABASE_HOST = re.compile(rf"{_HOST}?(:(?P<port>[0-9]{{1,5}}))?")
+_PORT_MAX = 65_535
+#: As large as PostgreSQL's and Kafka's own numbers.
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
-def _pairs(text: str) -> dict[str, str]:
+# Readers raise ValueError, and quote nothing of the text: it may be a secret, also where it was put into the wrong
+# variable, or stands where its name should.
+
+
+def _pairs(text: str, name_form: re.Pattern[str]) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",") if part]
-    if not all(name and separator for name, separator, _ in pairs):
+    if not all(name_form.fullmatch(name) and value for name, _, value in pairs):
         raise ValueError("must be name=value, several with commas between")
     read = {name: value for name, _, value in pairs}
     if len(read) < len(pairs):
@@ -144,35 +156,61 @@ def _pairs(text: str) -> dict[str, str]:
 
 def _keys(text: str) -> dict[str, Secret]:
     """Two ids for the same bytes are refused: an identifier would have the same hash twice."""
+    pairs = _pairs(text, _KEY_ID)
     keys: set[bytes] = set()
-    for name, value in _pairs(text).items():
+    for number, value in enumerate(pairs.values(), 1):
         try:
             raw = base64.b64decode(value, validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"key {name!r} is not base64") from error
+        except ValueError:
+            raise ValueError(f"key number {number} is not base64") from None
         if len(raw) != 32:
-            raise ValueError(f"key {name!r} has {len(raw)} bytes, 32 are needed")
+            raise ValueError(f"key number {number} has {len(raw)} bytes, 32 are needed")
         if raw in keys:
-            raise ValueError(f"key {name!r} is another's bytes again")
+            raise ValueError(f"key number {number} is another's bytes again")
         keys.add(raw)
-    return _passwords(text)
+    return {name: Secret(value) for name, value in pairs.items()}
 
 
 def _passwords(text: str) -> dict[str, Secret]:
-    return {name: Secret(value) for name, value in _pairs(text).items()}
+    return {name: Secret(value) for name, value in _pairs(text, _ROLE).items()}
 
 
 def _database(text: str) -> Secret:
-    if urlsplit(text).scheme not in ("postgres", "postgresql"):
+    parts = _split(text)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if parts.scheme not in ("postgres", "postgresql") or not all(
+        (found := _DATABASE_HOST.fullmatch(host)) and int(found["port"] or 1) <= _PORT_MAX for host in hosts
+    ):
         raise ValueError("must be a postgresql:// URL")
     return Secret(text)
 
 
-def _whole(text: str) -> int:
+def _url(text: str) -> str:
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address")
+    return text
+
+
+def _split(text: str) -> SplitResult:
     try:
-        return int(text)
+        return urlsplit(text)
     except ValueError:
-        raise ValueError(f"must be a whole number, not {text!r}") from None
+        raise ValueError("must be an address") from None
+
+
+def _brokers(text: str) -> str:
+    for part in text.split(","):
+        found = _HOST_AND_PORT.fullmatch(part.strip())
+        if found is None or not 0 < int(found["port"]) <= _PORT_MAX:
+            raise ValueError("must be host:port, several with commas between")
+    return text
+
+
+def _whole(text: str) -> int:
+    if _WHOLE.fullmatch(text) is None:
+        raise ValueError("must be a whole number")
+    return int(text)
 
 
 def _positive(text: str) -> int:
@@ -184,7 +222,7 @@ def _positive(text: str) -> int:
 
 def _port(text: str) -> int:
     value = _whole(text)
-    if not 0 <= value < 65_536:
+    if not 0 <= value <= _PORT_MAX:
         raise ValueError("must be a port: 0 to 65535")
     return value
 
@@ -193,14 +231,19 @@ def _seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"must be a number of seconds, not {text!r}") from None
+        raise ValueError("must be a number of seconds") from None
     if not 0 < value < 86_400:
         raise ValueError("must be more than 0 and less than a day, in seconds")
     return value
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            "must be networks such as 10.0.0.0/8, their host bits 0, several with commas between"
+        ) from None
 
 
 def _limit(text: str) -> Limit:
@@ -223,6 +266,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "mode": _one_of("development", "production"),
     "log_level": _one_of("debug", "info", "warning", "error"),
     "port": _port,
+    "public_url": _url,
+    "kafka_bootstrap": _brokers,
     "database_url": _database,
     "relay_database_url": _database,
     "sweeper_database_url": _database,
@@ -266,23 +311,31 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
             continue
         name = variable.removeprefix(_PREFIX).lower()
-        if name not in known:
-            faults.append(f"{variable}: there is no such setting")
+        if name not in known or variable != _PREFIX + name.upper():
+            named = variable.encode("unicode_escape").decode()
+            faults.append(f"{named}: there is no such setting")
             continue
         text = environment[variable]
         if text == "":
             continue
         try:
-            values[name] = _READERS.get(name, str)(text)
+            values[name] = _read(name, text)
         except ValueError as error:
             faults.append(f"{variable}: {error}")
     faults.extend(_two_ways_to_name_issuers(values))
     for name, field in known.items():
-        if field.required and name not in values and not any(name.upper() in fault for fault in faults):
-            faults.append(f"{_PREFIX}{name.upper()}: is needed")
+        named = f"{_PREFIX}{name.upper()}: "
+        if field.required and name not in values and not any(fault.startswith(named) for fault in faults):
+            faults.append(f"{named}is needed")
     if faults:
         raise SettingsError("\n".join(faults))
     return Settings(**values)
+
+
+def _read(name: str, text: str) -> Any:
+    if not text.isprintable():
+        raise ValueError("must be text on one line")
+    return _READERS.get(name, str)(text)
 
 
 def _two_ways_to_name_issuers(values: Mapping[str, Any]) -> Iterator[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+
+from consent_service import setting_texts as texts
 
 
 class SettingsError(Exception):
@@ -130,175 +129,58 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PREFIX = "CONSENT_"
-_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ROLE = re.compile(r"consent_[a-z]{1,50}")
-_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]@,]+)"
-_HOST_AND_PORT = re.compile(rf"{_HOST}:(?P<port>[0-9]{{1,5}})")
-_DATABASE_HOST = re.compile(rf"{_HOST}?(:(?P<port>[0-9]{{1,5}}))?")
-_PORT_MAX = 65_535
-#: As large as PostgreSQL's and Kafka's own numbers.
-_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
-# Readers raise ValueError, and quote nothing of the text: it may be a secret, also where it was put into the wrong
-# variable, or stands where its name should.
+def _secret(text: str) -> Secret:
+    return Secret(texts.database(text))
 
 
-def _pairs(text: str, name_form: re.Pattern[str]) -> dict[str, str]:
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    if not all(name_form.fullmatch(name) and value for name, _, value in pairs):
-        raise ValueError("must be name=value, several with commas between")
-    read = {name: value for name, _, value in pairs}
-    if len(read) < len(pairs):
-        raise ValueError("names something twice")
-    return read
-
-
-def _keys(text: str) -> dict[str, Secret]:
-    """Two ids for the same bytes are refused: an identifier would have the same hash twice."""
-    pairs = _pairs(text, _KEY_ID)
-    keys: set[bytes] = set()
-    for number, value in enumerate(pairs.values(), 1):
-        try:
-            raw = base64.b64decode(value, validate=True)
-        except ValueError:
-            raise ValueError(f"key number {number} is not base64") from None
-        if len(raw) != 32:
-            raise ValueError(f"key number {number} has {len(raw)} bytes, 32 are needed")
-        if raw in keys:
-            raise ValueError(f"key number {number} is another's bytes again")
-        keys.add(raw)
-    return {name: Secret(value) for name, value in pairs.items()}
-
-
-def _passwords(text: str) -> dict[str, Secret]:
-    return {name: Secret(value) for name, value in _pairs(text, _ROLE).items()}
-
-
-def _database(text: str) -> Secret:
-    parts = _split(text)
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    if parts.scheme not in ("postgres", "postgresql") or not all(
-        (found := _DATABASE_HOST.fullmatch(host)) and int(found["port"] or 1) <= _PORT_MAX for host in hosts
-    ):
-        raise ValueError("must be a postgresql:// URL")
-    return Secret(text)
-
-
-def _url(text: str) -> str:
-    parts = _split(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// address")
-    return text
-
-
-def _split(text: str) -> SplitResult:
-    try:
-        return urlsplit(text)
-    except ValueError:
-        raise ValueError("must be an address") from None
-
-
-def _brokers(text: str) -> str:
-    for part in text.split(","):
-        found = _HOST_AND_PORT.fullmatch(part.strip())
-        if found is None or not 0 < int(found["port"]) <= _PORT_MAX:
-            raise ValueError("must be host:port, several with commas between")
-    return text
-
-
-def _whole(text: str) -> int:
-    if _WHOLE.fullmatch(text) is None:
-        raise ValueError("must be a whole number")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    value = _whole(text)
-    if value < 1:
-        raise ValueError("must be at least 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = _whole(text)
-    if not 0 <= value <= _PORT_MAX:
-        raise ValueError("must be a port: 0 to 65535")
-    return value
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("must be a number of seconds") from None
-    if not 0 < value < 86_400:
-        raise ValueError("must be more than 0 and less than a day, in seconds")
-    return value
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(
-            "must be networks such as 10.0.0.0/8, their host bits 0, several with commas between"
-        ) from None
+def _secrets(read: Callable[[str], dict[str, str]]) -> Callable[[str], dict[str, Secret]]:
+    return lambda text: {name: Secret(value) for name, value in read(text).items()}
 
 
 def _limit(text: str) -> Limit:
-    requests, slash, seconds = text.partition("/")
-    if not slash:
-        raise ValueError("must be requests/seconds, such as 600/60")
-    return Limit(_positive(requests), _positive(seconds))
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
-        return text
-
-    return read
+    return Limit(*texts.limit(text))
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "mode": _one_of("development", "production"),
-    "log_level": _one_of("debug", "info", "warning", "error"),
-    "port": _port,
-    "public_url": _url,
-    "kafka_bootstrap": _brokers,
-    "database_url": _database,
-    "relay_database_url": _database,
-    "sweeper_database_url": _database,
-    "keeper_database_url": _database,
-    "owner_database_url": _database,
-    "superuser_database_url": _database,
-    "auditor_database_url": _database,
-    "role_passwords": _passwords,
-    "kafka_replication": _positive,
-    "lookup_keys": _keys,
-    "sealing_keys": _keys,
-    "trusted_proxies": _networks,
+    "mode": texts.one_of("development", "production"),
+    "log_level": texts.one_of("debug", "info", "warning", "error"),
+    "host": texts.host,
+    "port": texts.port,
+    "public_url": texts.url,
+    "kafka_bootstrap": texts.brokers,
+    "database_url": _secret,
+    "relay_database_url": _secret,
+    "sweeper_database_url": _secret,
+    "keeper_database_url": _secret,
+    "owner_database_url": _secret,
+    "superuser_database_url": _secret,
+    "auditor_database_url": _secret,
+    "role_passwords": _secrets(texts.passwords),
+    "kafka_replication": texts.positive,
+    "lookup_keys": _secrets(texts.keys),
+    "sealing_keys": _secrets(texts.keys),
+    "trusted_proxies": texts.networks,
     "site_limit_network": _limit,
     "site_limit_choices": _limit,
     "site_limit_visitor": _limit,
     "site_limit_site": _limit,
     "limit_bad_tokens": _limit,
-    "pool_connections_max": _positive,
-    "writer_queue_rows_max": _positive,
-    "writer_batch_rows_max": _positive,
-    "reader_queue_rows_max": _positive,
-    "statement_timeout_s": _seconds,
-    "lock_timeout_s": _seconds,
-    "shutdown_s": _seconds,
-    "outbox_batch_rows_max": _positive,
-    "idempotency_keep_h": _positive,
-    "feed_heartbeat_s": _seconds,
-    "feed_readers_max": _positive,
-    "feed_catch_ups_max": _positive,
-    "feed_window_rows_max": _positive,
-    "sweep_rows_per_s": _positive,
+    "pool_connections_max": texts.positive,
+    "writer_queue_rows_max": texts.positive,
+    "writer_batch_rows_max": texts.positive,
+    "reader_queue_rows_max": texts.positive,
+    "statement_timeout_s": texts.seconds,
+    "lock_timeout_s": texts.seconds,
+    "shutdown_s": texts.seconds,
+    "outbox_batch_rows_max": texts.positive,
+    "idempotency_keep_h": texts.positive,
+    "feed_heartbeat_s": texts.seconds,
+    "feed_readers_max": texts.positive,
+    "feed_catch_ups_max": texts.positive,
+    "feed_window_rows_max": texts.positive,
+    "sweep_rows_per_s": texts.positive,
 }
 
 

@@ -28,8 +28,6 @@ def bind(settings: Settings) -> socket.socket:
     """The listening socket. Raises PortTaken."""
     try:
         return listen(settings.host, settings.port)
-    except UnicodeError:
-        raise PortTaken("cannot listen on CONSENT_HOST: that is no name of a machine") from None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise PortTaken(f"cannot listen on {settings.host}: {error.strerror or error}") from error

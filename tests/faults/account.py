@@ -234,5 +234,5 @@ def check_states(states: dict[tuple[UUID, str | None], ConsentState], rows: list
     """Every state is what the last record about it led to."""
     told = {key: [getattr(state, name) for name in STOOD] for key, state in states.items()}
     last = {(row["subject_id"], row["purpose"]): [row[name] for name in STOOD] for row in rows}
-    wrong = {key: (told.get(key), last.get(key)) for key in told.keys() | last.keys()}
-    assert {key: both for key, both in wrong.items() if both[0] != both[1]} == {}
+    pairs = {*told, *last}
+    assert {pair: (told.get(pair), last.get(pair)) for pair in pairs if told.get(pair) != last.get(pair)} == {}

@@ -235,4 +235,6 @@ def check_states(states: dict[tuple[UUID, str | None], ConsentState], rows: list
     told = {key: [getattr(state, name) for name in STOOD] for key, state in states.items()}
     last = {(row["subject_id"], row["purpose"]): [row[name] for name in STOOD] for row in rows}
     pairs = {*told, *last}
-    assert {pair: (told.get(pair), last.get(pair)) for pair in pairs if told.get(pair) != last.get(pair)} == {}
+    assert {
+        pair: (told.get(pair), last.get(pair)) for pair in pairs if told.get(pair) != last.get(pair)
+    } == {}

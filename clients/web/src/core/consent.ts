@@ -1,0 +1,5 @@
+import type { Consent, Options } from './types.js';
+
+export function createConsent(_options: Options): Consent {
+  throw new Error('not yet');
+}

@@ -1,0 +1,3 @@
+import { createConsent } from './core/index.js';
+
+export { createConsent };

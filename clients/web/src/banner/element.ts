@@ -1,5 +1,5 @@
 /** `<consent-banner>`: asks where there is something to ask, and stays at hand for who changes their mind. */
-import { createConsent, type Button, type Choice, type Consent, type Notice } from '../core/index.js';
+import type { Button, Consent, Layer, Notice } from '../core/index.js';
 import { draw, make } from './elements.js';
 import { bannerLayer, settingsLayer } from './layers.js';
 import { acceptAll, closed, refuseAll, saved, type Choices } from './saying.js';
@@ -8,14 +8,12 @@ import { ownWords } from './words.js';
 
 export const NAME = 'consent-banner';
 const SLIDERS = 'M4 7h8m6 0h2M4 17h2m6 0h8M15 4.5v5M9 14.5v5';
-type Layer = Choice['layer'];
 
 /**
  * The banner and its settings, in a shadow tree with a style sheet of its own that no policy for styles refuses.
  *
- * Attributes: `endpoint` and `language` make it speak to the service by itself, unless `consent` is set before it is
- * connected; `theme` light or dark instead of the browser's; `reopen="none"` leaves out "Your choices", for pages that
- * have a control of their own with the attribute `data-consent-settings`, or call `open()`.
+ * Nothing is shown before `consent` is set. Attributes: `theme` light or dark instead of the browser's; `reopen="none"`
+ * leaves out "Your choices", for pages that have a control of their own with the attribute `data-consent-settings`.
  */
 export class ConsentBanner extends HTMLElement {
   #consent: Consent | undefined;
@@ -50,8 +48,8 @@ export class ConsentBanner extends HTMLElement {
     this.#takeAway();
   }
 
-  /** Show the settings: from a control of the page's own, at any time. */
-  async open(): Promise<void> {
+  /** Show the settings, at one purpose where it is named: at any time, from a control of the page's own. */
+  async open(purpose?: string | null): Promise<void> {
     const notice = await this.#notice();
     if (!notice || !this.#consent || this.#dialog) return;
     const { dialog, read } = settingsLayer(notice, this.#consent.standing(), (button) =>
@@ -64,18 +62,17 @@ export class ConsentBanner extends HTMLElement {
     });
     this.#shadow.append(dialog);
     dialog.showModal();
+    const wanted = purpose && this.#shadow.getElementById(`purpose-${purpose}`);
+    if (wanted) wanted.closest('.purpose')?.scrollIntoView({ block: 'nearest' });
   }
 
   #start(): void {
-    const endpoint = this.getAttribute('endpoint');
-    const language = this.getAttribute('language') ?? (document.documentElement.lang || undefined);
-    if (!this.#consent && endpoint) this.#consent = createConsent({ endpoint, ...(language ? { language } : {}) });
     const consent = this.#consent;
     if (!consent) return;
     this.#left.abort();
     this.#left = new AbortController();
     const { signal } = this.#left;
-    const words = ownWords(language ?? navigator.language);
+    const words = ownWords(document.documentElement.lang || navigator.language);
     this.#reopen.replaceChildren(draw(SLIDERS), words.reopen);
     this.#reopen.lang = words.language;
     this.#reopen.addEventListener('click', () => void this.open(), { signal });
@@ -84,6 +81,7 @@ export class ConsentBanner extends HTMLElement {
     for (const event of ['change', 'ask'] as const) {
       signal.addEventListener('abort', consent.on(event, () => void this.#look()));
     }
+    signal.addEventListener('abort', consent.on('settings', (purpose) => void this.open(purpose)));
     void consent.ready.then(() => this.#look());
   }
 

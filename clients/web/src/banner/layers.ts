@@ -49,7 +49,7 @@ export function settingsLayer(
 function buttons(notice: Notice, name: 'banner' | 'settings', pressed: Pressed): HTMLElement[] {
   const layer = notice.layers.find((one) => one.layer === name);
   const group = make('div', { class: 'buttons' });
-  const shown = [group];
+  const shown: HTMLElement[] = [group];
   for (const button of layer?.buttons ?? []) {
     const text = notice.texts[button] ?? button;
     const isClose = button === 'close';
@@ -99,10 +99,15 @@ function purposeShown(purpose: NoticePurpose, notice: Notice, standings: Standin
 /** Recipients, cookies and how long, folded away; nothing where the notice names none of them. */
 function facts(purpose: NoticePurpose, { language, texts }: Notice): HTMLElement | null {
   const recipients = purpose.recipients.map((one) =>
-    one.country ? `${one.name} (${country(language, one.country)})` : one.name,
+    typeof one['country'] === 'string' ? `${one.name} (${country(language, one['country'])})` : one.name,
   );
-  const cookies = purpose.cookies.map((one) => `${one.name} (${one.provider}, ${inWords(language, one.lifetime)})`);
-  const retention = purpose.retention.flatMap((one) => (one.duration ? [inWords(language, one.duration)] : []));
+  const cookies = purpose.cookies.map(({ name, provider, lifetime }) => {
+    const more = [provider, lifetime && inWords(language, lifetime)].filter(Boolean).join(', ');
+    return more ? `${name} (${more})` : name;
+  });
+  const retention = purpose.retention.flatMap(({ duration }) =>
+    typeof duration === 'string' ? [inWords(language, duration)] : [],
+  );
   const told = { recipients, cookies, retention };
   const rows = Object.entries(told).filter(([, lines]) => lines.length);
   if (!rows.length) return null;

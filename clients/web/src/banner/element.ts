@@ -7,7 +7,7 @@ import { STYLE } from './style.js';
 import { ownWords } from './words.js';
 
 export const NAME = 'consent-banner';
-const SLIDERS = 'M4 7h8m6 0h2M4 17h2m6 0h8M15 4.5v5M9 14.5v5';
+const SLIDERS = 'M4 7h8m6 0h2M4 17h2m6 0h8M18 7a3 3 0 1 1-6 0a3 3 0 1 1 6 0M12 17a3 3 0 1 1-6 0a3 3 0 1 1 6 0';
 
 /**
  * The banner and its settings, in a shadow tree with a style sheet of its own that no policy for styles refuses.
@@ -60,6 +60,7 @@ export class ConsentBanner extends HTMLElement {
       event.preventDefault();
       this.#press('settings', 'close', notice);
     });
+    if (this.#shown) this.#shown.hidden = true;
     this.#shadow.append(dialog);
     dialog.showModal();
     const wanted = purpose && this.#shadow.getElementById(`purpose-${purpose}`);

@@ -36,9 +36,8 @@ export function settingsLayer(
       { class: 'head' },
       make('p', { class: 'by' }, notice.controller),
       make('h2', { id: 'settings-title', tabindex: '-1', autofocus: true }, notice.texts['title']),
-      make('p', { class: 'lead' }, notice.texts['introduction']),
     ),
-    make('div', { class: 'body' }, ...purposes, links(notice)),
+    make('div', { class: 'body' }, make('p', { class: 'lead' }, notice.texts['introduction']), ...purposes, links(notice)),
     make('div', { class: 'foot' }, ...buttons(notice, 'settings', pressed)),
   );
   const switches = () => [...dialog.querySelectorAll('input')].filter((one) => one.checked);

@@ -28,11 +28,10 @@ h2,h3,p,ul,dl,dd{margin:0;padding:0}
 h2{font-size:1.375em;line-height:1.25;font-weight:650;letter-spacing:-.01em;padding-inline-end:2em;outline:none}
 h3{font-size:1em;line-height:1.5;font-weight:600}
 .by{font-size:.875em;color:var(--muted);padding-inline-end:2.75em;margin-block-end:.125em}
-.lead{margin-block-start:.625em;max-inline-size:38em}
-.names{list-style:none;display:flex;flex-wrap:wrap;gap:.375em;margin-block-start:.875em}
-.names li{font-size:.875em;line-height:1.25em;padding:.1875em .625em;border-radius:99px;background:var(--raised)}
-.buttons{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,8em),1fr));gap:.75em;margin-block-start:1.25em}
-.wide{grid-column:1/-1}
+.lead{margin-block-start:.625em;max-inline-size:38em}.body .lead{margin-block-start:1.25em}
+.names{list-style:none;display:flex;flex-wrap:wrap;column-gap:.5em;margin-block-start:.625em;font-weight:600}
+.names li+li::before{content:"·";margin-inline-end:.5em;color:var(--muted)}
+.buttons{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.75em;margin-block-start:1.25em}
 button{font:600 1em/1.5 var(--font);color:inherit;cursor:pointer;margin:0}
 .buttons button{min-block-size:3em;padding:.5em 1em;border-radius:var(--small);border:2px solid var(--accent);
 background:transparent;color:var(--accent)}
@@ -48,7 +47,7 @@ dialog{padding:0;inline-size:min(42em,100vw - 2em);max-inline-size:none;max-bloc
 max-block-size:calc(100dvh - 2em);border-radius:var(--radius);box-shadow:0 16px 60px #0a142059;overflow:hidden}
 dialog[open]{display:flex;flex-direction:column}
 dialog::backdrop{background:#0a1420a6}
-.head{position:relative;padding:1.5em 1.5em 1em;border-block-end:1px solid var(--line)}
+.head{position:relative;padding:1.25em 1.5em 1em;border-block-end:1px solid var(--line)}
 .body{overflow:auto;overscroll-behavior:contain;padding:0 1.5em;flex:1 1 auto;min-block-size:0}
 .foot{padding:1em 1.5em 1.5em;border-block-start:1px solid var(--line)}
 .foot .buttons{margin:0}
@@ -72,19 +71,19 @@ summary{cursor:pointer;inline-size:fit-content;padding-block:.25em;color:var(--a
 text-underline-offset:.2em;text-decoration-thickness:1px}
 summary:hover{text-decoration-thickness:2px}
 dl{display:grid;grid-template-columns:minmax(7em,auto) 1fr;gap:.25em 1em;margin-block-start:.5em}
-dt{color:var(--muted)}
+dt{color:var(--muted);grid-column:1}dd{grid-column:2}
 .links{padding-block:1em;border-block-start:1px solid var(--line);font-size:.875em;color:var(--muted)}
 a{color:var(--accent);text-underline-offset:.2em}
 .reopen{position:fixed;z-index:var(--layer);inset:auto auto 1em 1em;display:flex;gap:.5em;align-items:center;
-min-block-size:2.75em;padding:.375em 1em .375em .75em;border-color:var(--edge);border-radius:99px;font-weight:600;font-size:.875em}
+min-block-size:3.15em;padding:.375em 1.125em .375em .875em;border-color:var(--edge);border-radius:99px;font-weight:600;font-size:.875em}
 .reopen:hover{background:var(--raised)}
 .said{position:absolute;inline-size:1px;block-size:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 @media (max-width:40em){
 .banner{inset-inline:.5em;inset-block-end:.5em;padding:1.25em 1em 1em;max-block-size:calc(100dvh - 1em)}
 dialog{inline-size:calc(100vw - 1em);max-block-size:calc(100dvh - 1em)}
 .head{padding:1.25em 1em .875em}.body{padding-inline:1em}.foot{padding:.75em 1em 1em}
-dl{grid-template-columns:1fr;gap:0}dd+dt{margin-block-start:.5em}
-.buttons{gap:.625em}}
+dl{grid-template-columns:1fr;gap:0}dd{grid-column:1}dd+dt{margin-block-start:.5em}
+.buttons{grid-template-columns:repeat(2,minmax(0,1fr));gap:.625em}.wide{grid-column:1/-1}}
 @media (max-height:30em){dialog[open]{display:block;overflow:auto}.body{overflow:visible}}
 @media (prefers-reduced-motion:no-preference){
 .banner,dialog[open]{animation:come .18s ease-out}

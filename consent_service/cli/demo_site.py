@@ -1,4 +1,4 @@
-"""The site of the demonstration: the sample's Ansettr at this machine's address, with one more purpose, for its film."""
+"""The demonstration's site: the sample's Ansettr at this machine's address, with one more purpose, for its film."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ const OWN: Record<string, OwnWords> = {
 /** The banner's own words in the nearest language, and which language that is. */
 export function ownWords(language: string): OwnWords & { language: string } {
   const main = language.toLowerCase().split('-')[0] ?? '';
-  const found = main === 'no' ? 'nb' : main in OWN ? main : 'en';
+  const found = main === 'no' ? 'nb' : Object.hasOwn(OWN, main) ? main : 'en';
   return { ...(OWN[found] as OwnWords), language: found };
 }
 

@@ -126,6 +126,8 @@ export interface Consent {
   notice(): Promise<Notice>;
   /** What stands for each purpose; empty until known. */
   standing(): Readonly<Record<string, Standing>>;
+  /** The names of each purpose's cookies, as the notice told them; one that ends in `*` means all that begin so. */
+  cookies(): Readonly<Record<string, string[]>>;
   /** Whether a banner has to be shown. False until known. */
   mustAsk(): boolean;
   /**

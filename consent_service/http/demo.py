@@ -36,11 +36,10 @@ NEWSLETTER = "nyhetsbrev"
 #: What the page may load: from this server alone, and nothing that is written into it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'"
+    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _FILM_POLICY = "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'self'"
-_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_KINDS = {".css": "text/css", ".js": "text/javascript"}
 #: What the stand-ins serve, and whose: anything else is nobody's.
 _TAGS = {
     "matomo.js": (ANALYTICS, "Matomo", "script"),
@@ -113,7 +112,7 @@ def demo_routes(folder: Path, services: Services) -> list[HTTPRouteHandler]:
     @get("/demo", include_in_schema=False, media_type="text/html", sync_to_thread=False)
     def demo_page(lang: Literal["nb", "en"] = "nb") -> Response[str]:
         html = (folder / f"page.{lang}.html").read_text("utf-8")
-        return _sent(html, "text/html; charset=utf-8", _POLICY)
+        return _sent(html, "text/html", _POLICY)
 
     @get("/demo/{name:str}", include_in_schema=False, sync_to_thread=False)
     def demo_file(name: FromPath[str]) -> Response[str]:
@@ -177,7 +176,7 @@ class _Newsletter:
         permission = asked[0].permission
         if not permission.allowed:
             return Outcome(f"not-sent:{permission.reason}")
-        self._counter.count(NEWSLETTER, "Newsletter tool", "letter")
+        self._counter.count(NEWSLETTER, "Brevo", "letter")
         return Outcome("sent")
 
 
@@ -195,7 +194,7 @@ def _sent(text: str, media_type: str, policy: str | None = None) -> Response[str
 
 def _framed(html: str) -> Response[str]:
     headers = {**_UNKEPT, "Content-Security-Policy": _FILM_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(html, media_type="text/html", headers=headers)
 
 
 def _json(value: Any) -> Response[bytes]:

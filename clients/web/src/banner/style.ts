@@ -30,7 +30,7 @@ h3{font-size:1em;line-height:1.5;font-weight:600}
 .by{font-size:.875em;color:var(--muted);padding-inline-end:2.75em;margin-block-end:.125em}
 .lead{margin-block-start:.625em;max-inline-size:38em}.body .lead{margin-block-start:1.25em}
 .names{list-style:none;display:flex;flex-wrap:wrap;column-gap:.5em;margin-block-start:.625em;font-weight:600}
-.names li+li::before{content:"·";margin-inline-end:.5em;color:var(--muted)}
+.names li:not(:last-child)::after{content:"·";margin-inline-start:.5em;color:var(--muted)}
 .buttons{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.75em;margin-block-start:1.25em}
 button{font:600 1em/1.5 var(--font);color:inherit;cursor:pointer;margin:0}
 .buttons button{min-block-size:3em;padding:.5em 1em;border-radius:var(--small);border:2px solid var(--accent);

@@ -1,0 +1,1 @@
+/* @consent-service/web 0.1.0, Apache-2.0 */

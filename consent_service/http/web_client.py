@@ -1,7 +1,7 @@
 """The web client as one script that sites load from here, at addresses that never change what they give.
 
-The path holds the content's own digest, so a browser may keep it for ever, and a site may name its hash (SRI). A service
-that has a newer one goes on serving those before it: they stand in the folder `earlier`.
+The path holds the content's own digest, so a browser may keep it for ever, and a site may name its hash (SRI).
+A service that has a newer one goes on serving those before it: they stand in the folder `earlier`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class Described(msgspec.Struct, frozen=True):
-    """The newest script for a site owner: the attributes of its tag, and the tag, for a site that is still to be named."""
+    """The newest script for a site owner: its address, its hash, and the tag, in which the site is to be named."""
 
     src: str
     integrity: str

@@ -20,6 +20,7 @@ from consent_service.http.routes import OPERATIONS, by_path
 from consent_service.http.routing import Router
 from consent_service.http.services import Services
 from consent_service.http.site_endpoint import SITES, SiteEndpoint
+from consent_service.http.web_client import web_client_routes
 
 _Request = Request[Any, Any, Any]
 
@@ -42,6 +43,7 @@ def build_app(services: Services, *, public_url: str, demo: Path | None = None) 
     pages = Litestar(
         route_handlers=[
             *documentation_routes(OPERATIONS, public_url),
+            *web_client_routes(public_url),
             *([] if demo is None else demo_routes(demo, services)),
         ],
         exception_handlers={

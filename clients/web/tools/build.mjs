@@ -1,7 +1,8 @@
-// Builds all that is published: node tools/build.mjs [folder]. Prints the sizes, and fails where one is too large.
+// Builds all that is published, and the script that the service serves: node tools/build.mjs. With a folder, it goes there
+// alone. Prints the sizes, and fails where one is too large.
 // The same sources give the same bytes: a test compares them with what is committed.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -40,6 +41,10 @@ execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '
   cwd: here,
   stdio: 'inherit',
 });
+
+if (!process.argv[2]) {
+  copyFileSync(join(out, 'consent.js'), join(here, '../../consent_service/http/static/web/consent.js'));
+}
 
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const together = await build({

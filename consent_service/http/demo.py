@@ -22,6 +22,7 @@ from consent_service.domain.errors import NotFound, NotPossibleNow
 from consent_service.domain.identifiers import Identifier, normalise
 from consent_service.domain.values import Channel, Command, IdentifierType
 from consent_service.http.services import Services
+from consent_service.http.web_client import read_scripts
 from consent_service.usecases.permissions import Query
 from consent_service.usecases.submissions import Caller, CommandInput, SubjectReference, Submission
 
@@ -49,8 +50,6 @@ _TAGS = {
     "film": (FILM, "YouTube", "player"),
 }
 _FILE = re.compile(r"[a-z]+\.(css|js)")
-#: The consent client, as any site would load it.
-_CLIENT = "consent.js"
 _KEPT_MAX = 2000
 _WHAT_LENGTH_MAX = 80
 _NO_PICTURE = 204
@@ -106,12 +105,14 @@ class Counter:
 
 def demo_routes(folder: Path, services: Services) -> list[HTTPRouteHandler]:
     """The handlers of /demo, whose files are in the folder."""
+    client = read_scripts()[0]
     counter = Counter(services.now)
     newsletter = _Newsletter(services, counter)
 
     @get("/demo", include_in_schema=False, media_type="text/html", sync_to_thread=False)
     def demo_page(lang: Literal["nb", "en"] = "nb") -> Response[str]:
         html = (folder / f"page.{lang}.html").read_text("utf-8")
+        html = html.replace("{src}", client.path).replace("{integrity}", client.integrity)
         return _sent(html, "text/html", _POLICY)
 
     @get("/demo/{name:str}", include_in_schema=False, sync_to_thread=False)
@@ -181,7 +182,7 @@ class _Newsletter:
 
 
 def _file(folder: Path, name: str) -> Response[str]:
-    file = folder.parent / "dist" / name if name == _CLIENT else folder / name
+    file = folder / name
     if _FILE.fullmatch(name) is None or not file.is_file():
         raise NotFound("There is no such file of the demonstration.")
     return _sent(file.read_text("utf-8"), _KINDS[file.suffix])

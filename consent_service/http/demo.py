@@ -22,6 +22,7 @@ from consent_service.domain.errors import NotFound, NotPossibleNow
 from consent_service.domain.identifiers import Identifier, normalise
 from consent_service.domain.values import Channel, Command, IdentifierType
 from consent_service.http.services import Services
+from consent_service.http.web_client import read_scripts
 from consent_service.usecases.permissions import Query
 from consent_service.usecases.submissions import Caller, CommandInput, SubjectReference, Submission
 
@@ -36,11 +37,10 @@ NEWSLETTER = "nyhetsbrev"
 #: What the page may load: from this server alone, and nothing that is written into it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'"
+    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _FILM_POLICY = "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'self'"
-_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_KINDS = {".css": "text/css", ".js": "text/javascript"}
 #: What the stand-ins serve, and whose: anything else is nobody's.
 _TAGS = {
     "matomo.js": (ANALYTICS, "Matomo", "script"),
@@ -50,8 +50,6 @@ _TAGS = {
     "film": (FILM, "YouTube", "player"),
 }
 _FILE = re.compile(r"[a-z]+\.(css|js)")
-#: The consent client, as any site would load it.
-_CLIENT = "consent.js"
 _KEPT_MAX = 2000
 _WHAT_LENGTH_MAX = 80
 _NO_PICTURE = 204
@@ -107,13 +105,15 @@ class Counter:
 
 def demo_routes(folder: Path, services: Services) -> list[HTTPRouteHandler]:
     """The handlers of /demo, whose files are in the folder."""
+    client = read_scripts()[0]
     counter = Counter(services.now)
     newsletter = _Newsletter(services, counter)
 
     @get("/demo", include_in_schema=False, media_type="text/html", sync_to_thread=False)
     def demo_page(lang: Literal["nb", "en"] = "nb") -> Response[str]:
         html = (folder / f"page.{lang}.html").read_text("utf-8")
-        return _sent(html, "text/html; charset=utf-8", _POLICY)
+        html = html.replace("{src}", client.path).replace("{integrity}", client.integrity)
+        return _sent(html, "text/html", _POLICY)
 
     @get("/demo/{name:str}", include_in_schema=False, sync_to_thread=False)
     def demo_file(name: FromPath[str]) -> Response[str]:
@@ -177,12 +177,12 @@ class _Newsletter:
         permission = asked[0].permission
         if not permission.allowed:
             return Outcome(f"not-sent:{permission.reason}")
-        self._counter.count(NEWSLETTER, "Newsletter tool", "letter")
+        self._counter.count(NEWSLETTER, "Brevo", "letter")
         return Outcome("sent")
 
 
 def _file(folder: Path, name: str) -> Response[str]:
-    file = folder.parent / "dist" / name if name == _CLIENT else folder / name
+    file = folder / name
     if _FILE.fullmatch(name) is None or not file.is_file():
         raise NotFound("There is no such file of the demonstration.")
     return _sent(file.read_text("utf-8"), _KINDS[file.suffix])
@@ -195,7 +195,7 @@ def _sent(text: str, media_type: str, policy: str | None = None) -> Response[str
 
 def _framed(html: str) -> Response[str]:
     headers = {**_UNKEPT, "Content-Security-Policy": _FILM_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(html, media_type="text/html", headers=headers)
 
 
 def _json(value: Any) -> Response[bytes]:

@@ -1,5 +1,4 @@
 // The demonstration's own script: what a site has for its tags, and the table of what was sent.
-// `addEventListener('consent', ...)` below is all that this page needs of the consent client.
 window._paq = [['trackPageView'], ['enableHeartBeatTimer', 5]];
 window.fbq = function (...call) {
   if (window.fbq.callMethod) window.fbq.callMethod(...call);
@@ -58,10 +57,11 @@ function showLog() {
   const names = JSON.parse(find('.sent tbody').dataset.names);
   const chosen = JSON.parse(log.dataset.chosen);
   const whens = JSON.parse(log.dataset.when);
+  const words = JSON.parse(log.dataset.words);
   const sent = requests.map((one) => {
     const kind = when(one);
     const why = element('small', { class: kind }, `${names[one.purpose] ?? one.purpose}, ${whens[kind]}`);
-    return { at: Date.parse(one.at) - ahead, shown: [`${one.server}: ${one.what}`, why], look: '' };
+    return { at: Date.parse(one.at) - ahead, shown: [`${one.server}: ${inWords(one.what, words)}`, why], look: '' };
   });
   const said = kept().changes.map((one) => ({
     at: one.at,
@@ -73,6 +73,11 @@ function showLog() {
     element('li', { class: look }, element('time', { datetime: new Date(at).toISOString() }, clock(at)), element('span', {}, ...shown)),
   );
   log.replaceChildren(...(items.length ? items : [element('li', {}, log.dataset.none)]));
+}
+
+/** `ViewContent nurse` as the page's language has it; what it has no words for stays as it is. */
+function inWords(what, words) {
+  return what.replace(/^[^:]*?(?=: |$)/, (known) => words[known] ?? known);
 }
 
 function clock(at) {
@@ -143,11 +148,17 @@ function begin() {
 function attach(found) {
   consent = found;
   const noteAll = (at) => {
-    for (const purpose of Object.keys(consent.standing())) {
-      if (purpose !== 'nyhetsbrev') note(purpose, consent.allows(purpose), at);
+    for (const { purpose, since, permission } of Object.values(consent.standing())) {
+      if (purpose !== 'nyhetsbrev') note(purpose, permission.allowed, Math.min(at, Date.parse(since) || at));
     }
   };
   // What was allowed already when the page was opened was so from its first moment.
   void consent.ready.then(() => noteAll(performance.timeOrigin));
+  // A choice holds from the click on, before anybody is told of it.
   consent.on('change', () => noteAll(Date.now()));
 }
+
+document.addEventListener('DOMContentLoaded', () => {
+  begin();
+  attach(window.consent);
+});

@@ -30,7 +30,7 @@ h3{font-size:1em;line-height:1.5;font-weight:600}
 .by{font-size:.875em;color:var(--muted);padding-inline-end:2.75em;margin-block-end:.125em}
 .lead{margin-block-start:.625em;max-inline-size:38em}.body .lead{margin-block-start:1.25em}
 .names{list-style:none;display:flex;flex-wrap:wrap;column-gap:.5em;margin-block-start:.625em;font-weight:600}
-.names li+li::before{content:"·";margin-inline-end:.5em;color:var(--muted)}
+.names li:not(:last-child)::after{content:"·";margin-inline-start:.5em;color:var(--muted)}
 .buttons{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.75em;margin-block-start:1.25em}
 button{font:600 1em/1.5 var(--font);color:inherit;cursor:pointer;margin:0}
 .buttons button{min-block-size:3em;padding:.5em 1em;border-radius:var(--small);border:2px solid var(--accent);
@@ -63,7 +63,8 @@ border:2px solid var(--edge);background:var(--surface)}
 input::before{content:"";position:absolute;inset-block-start:.25em;inset-inline-start:.25em;inline-size:1.25em;block-size:1.25em;
 border-radius:50%;background:var(--edge)}
 input:checked{background:var(--accent);border-color:var(--accent)}
-input:checked::before{inset-inline-start:1.5em;background:var(--on-accent)}
+input:checked::before{transform:translateX(1.25em);background:var(--on-accent)}
+input:checked:dir(rtl)::before{transform:translateX(-1.25em)}
 input:checked::after{content:"";position:absolute;inset-block-start:.4375em;inset-inline-start:1.9375em;inline-size:.375em;
 block-size:.6875em;border:solid var(--accent);border-width:0 2px 2px 0;transform:rotate(45deg)}
 details{margin-block-start:.5em;font-size:.875em}
@@ -87,7 +88,7 @@ dl{grid-template-columns:1fr;gap:0}dd{grid-column:1}dd+dt{margin-block-start:.5e
 @media (max-height:30em){dialog[open]{display:block;overflow:auto}.body{overflow:visible}}
 @media (prefers-reduced-motion:no-preference){
 .banner,dialog[open]{animation:come .18s ease-out}
-input,input::before{transition:background-color .12s,inset-inline-start .12s}
+input,input::before{transition:background-color .12s,transform .12s}
 @keyframes come{from{opacity:0;transform:translateY(.5em)}}}
 @media (forced-colors:active){input{appearance:auto;inline-size:1.5em;block-size:1.5em}input::before,input::after{content:none}}
 @media print{.banner,.reopen{display:none}}

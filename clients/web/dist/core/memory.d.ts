@@ -20,4 +20,6 @@ export declare class Memory {
     forget(): void;
     /** Whether the copy is recent enough to act upon; the clock may have been set back, too. */
     isFresh(): boolean;
+    /** The cookie says who the visitor is; where it is gone or blocked the copy does, for as long as the cookie would. */
+    recall(): void;
 }

@@ -120,6 +120,7 @@ class SiteConsent implements Consent {
 
   #listen(): void {
     const anew = (): void => {
+      this.#memory.recall();
       this.#exchange.isTold = false;
       this.#tell();
       void this.#exchange.sync();

@@ -90,8 +90,8 @@ export class Exchange {
       if (isOwn) this.#memory.take(answer.body.consents, outdated);
       this.#memory.dequeue(body.choice_id);
       this.isTold ||= isOwn;
-      if (outdated.length) await this.notice('no-cache').catch(() => null);
       if (isOwn && askings.length) this.#outcomes.unrecorded(askings);
+      if (outdated.length) await this.notice('no-cache').catch(() => null);
       this.#outcomes.changed();
       return true;
     }
@@ -126,7 +126,9 @@ export class Exchange {
     const { facts, standing, visitor } = this.#memory.copy();
     if (visitor && Object.keys(standing).every((purpose) => facts[purpose])) return true;
     try {
-      await this.notice();
+      const notice = await this.notice();
+      // It may have been fetched long before, and what was kept of it cleared since.
+      this.#memory.write(withNotice(this.#memory.copy(), notice));
     } catch (error) {
       return this.#fail((error as { cause: Answer }).cause);
     }

@@ -18,7 +18,7 @@ export class Memory {
   constructor(key: string, cookie: CookieSettings) {
     this.key = key;
     this.#cookie = cookie;
-    this.#recall();
+    this.recall();
   }
 
   copy(): Copy {
@@ -88,7 +88,7 @@ export class Memory {
   }
 
   /** The cookie says who the visitor is; where it is gone or blocked the copy does, for as long as the cookie would. */
-  #recall(): void {
+  recall(): void {
     const { visitor, until } = this.copy();
     const own = readVisitor(this.#cookie.name);
     if (own && own !== visitor) {

@@ -22,12 +22,12 @@ from consent_service.embedded import KafkaServer, PostgresServer
 from consent_service.settings import load_settings
 from tests.browser.banner_site import WATCH
 from tests.browser.conftest import NewContext
+from tests.browser.screenshots import demo_address
 from tests.browser.test_banner_access import faults
 from tests.databases import copy_template, drop
 from tests.processes import ROOT, STOP_S
 
 pytestmark = pytest.mark.timeout(120)
-START_S = 50.0
 KEY = base64.b64encode(bytes(32)).decode()
 TAGS = ("nettstedanalyse-matomo", "facebook-piksel", "youtube-film")
 
@@ -81,23 +81,12 @@ async def address(
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        yield await _address(process)
+        yield await demo_address(process)
     finally:
         process.terminate()
         async with asyncio.timeout(STOP_S):
             await process.wait()
         await drop(postgres, database)
-
-
-async def _address(process: asyncio.subprocess.Process) -> str:
-    """Where people are told to look."""
-    assert process.stdout is not None
-    async with asyncio.timeout(START_S):
-        async for line in process.stdout:
-            found = re.search(r"Demonstration site +(http\S+)", line.decode())
-            if found:
-                return found[1]
-    raise AssertionError("it ended without telling of the demonstration")
 
 
 async def open_demo(page: Page, demo: Demo, lang: str = "en") -> None:

@@ -69,6 +69,7 @@ async def take(page: Page, address: str, name: str) -> None:
     """Every state that a visitor meets, in the order in which they would."""
 
     async def picture(state: str, *, whole: bool = False) -> None:
+        await page.mouse.move(0, 0)
         await page.screenshot(path=FOLDER / f"{name}-{state}.png", full_page=whole)
 
     banner, settings = page.locator("consent-banner .banner"), page.locator("consent-banner dialog")

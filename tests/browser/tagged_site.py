@@ -13,7 +13,7 @@ from tests.browser.stage import Stage
 TAGS = """
 <script type="text/plain" data-consent="matomo" data-consent-src="{tags}/matomo.js"></script>
 <script type="text/plain" data-consent="pixel" src="{tags}/pixel.js"></script>
-<script type="text/plain" data-consent="profile">fetch('{tags}/profile.hit', {{mode: 'no-cors'}})</script>
+<script type="text/plain" data-consent="profile">fetch('{tags}/profile.hit', {{mode: 'no-cors'}}).catch(() => 0)</script>
 <img alt="" data-consent="pixel" data-consent-src="{tags}/pixel.gif">
 <iframe title="A film" data-consent="profile" data-consent-src="{tags}/film" width="300" height="150"></iframe>
 """
@@ -31,9 +31,11 @@ class TaggedPage(BannerPage):
         self.tags = stage.tags
         self.tags.forget()
 
-    async def visit(self, tags: str = TAGS, *, data: str = "", policy: str = "", path: str = "/") -> None:
+    async def visit(
+        self, tags: str = TAGS, *, data: str = "", policy: str = "", path: str = "/", **headers: str
+    ) -> None:
         body = tags.format(tags=self.tags.origin)
-        await self.open(body=body, data=data, policy=policy, path=path)
+        await self.open(body=body, data=data, policy=policy, path=path, **headers)
 
     async def asked(self) -> set[str]:
         """The paths that the tags' server was asked for, once everything has come that is on its way by now.

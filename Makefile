@@ -16,10 +16,10 @@ ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.e
 FIND_CHROMIUM := $(PYTHON) -m tests.chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check demo bench lock proto clean
+.PHONY: help run test soak check demo bench screenshots lock proto clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.service ## start everything on this machine: PostgreSQL, Kafka, sample catalogue, service (ARGS=...)
 	@exec $(PYTHON) -m consent_service run $(ARGS)
@@ -50,6 +50,11 @@ check: $(VENV)/.development ## format, lint, strict types, import rules, the Kaf
 
 bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
 	@exec $(PYTHON) -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/.development ## each state of banner and demonstration as a picture in build/screenshots
+	@$(FIND_CHROMIUM)
+	@$(ENGINES)
+	@exec $(PYTHON) -m tests.browser.screenshots
 
 proto: $(VENV)/.development ## generate what comes from the Kafka contract: Python code, docs/asyncapi.yaml
 	$(BIN)/buf generate

@@ -89,8 +89,8 @@ class BannerPage:
             await act()
         response = await answer.value
         assert response.status == 201, await response.text()
-        posted: dict[str, Any] = response.request.post_data_json
-        return posted
+        posted: Any = response.request.post_data_json
+        return dict(posted)
 
     async def visitor(self) -> str:
         visitor: str = await self.page.evaluate("consent.visitor()")

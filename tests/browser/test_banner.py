@@ -82,6 +82,21 @@ async def test_all_is_accepted_or_refused_with_one_click_on_either_layer(
     await site.stage.agrees(await site.visitor(), *said)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_a_double_click_says_one_thing(site: BannerPage, width: int) -> None:
+    """The settings have a button where the banner has one, and the page's control comes where the banner was."""
+    await site.page.set_viewport_size({"width": width, "height": 844})
+    await site.open()
+
+    await site.button(site.banner, "settings").dblclick()
+    await expect(site.settings).to_be_visible()
+    await site.told(lambda: site.button(site.settings, "close").click())
+
+    assert set(await site.stage.said(await site.visitor())) == {
+        f"{one} defer" for one in ("matomo", "pixel", "newsletter", "profile")
+    }
+
+
 async def test_after_a_choice_the_next_page_asks_nothing_and_tells_nothing(site: BannerPage) -> None:
     await site.open()
     await site.told(lambda: site.button(site.banner, "accept_all").click())

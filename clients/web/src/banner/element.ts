@@ -76,7 +76,7 @@ export class ConsentBanner extends HTMLElement {
     const words = ownWords(document.documentElement.lang || navigator.language);
     this.#reopen.replaceChildren(draw(SLIDERS), words.reopen);
     this.#reopen.lang = words.language;
-    this.#reopen.addEventListener('click', () => void this.open(), { signal });
+    this.#reopen.addEventListener('click', ({ detail }) => detail < 2 && void this.open(), { signal });
     document.addEventListener('click', (event) => this.#heard(event), { signal });
     window.addEventListener('online', () => void this.#look(), { signal });
     for (const event of ['change', 'ask'] as const) {

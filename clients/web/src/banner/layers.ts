@@ -61,7 +61,8 @@ function buttons(notice: Notice, name: 'banner' | 'settings', pressed: Pressed):
       isClose ? draw(CROSS) : text,
     );
     if (isClose) one.setAttribute('aria-label', text);
-    one.addEventListener('click', () => pressed(button));
+    // The second click of a double one was meant for what stood there before.
+    one.addEventListener('click', ({ detail }) => detail < 2 && pressed(button));
     isClose ? shown.push(one) : group.append(one);
   }
   return shown;

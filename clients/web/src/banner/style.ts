@@ -52,11 +52,10 @@ dialog::backdrop{background:#0a1420a6}
 .foot{padding:1em 1.5em 1.5em;border-block-start:1px solid var(--line)}
 .foot .buttons{margin:0}
 .purpose{padding-block:1.25em;border-block-end:1px solid var(--line)}
-.purpose:last-of-type{border:0}
 .top{display:flex;align-items:center;gap:1em;justify-content:space-between;min-block-size:2.75em}
 label.top{cursor:pointer}
 .purpose p{max-inline-size:36em}
-.note{font-size:.875em;color:var(--muted)}
+.note{font-size:.875em;color:var(--muted);margin-block-start:.5em}
 .tag{flex:none;font-size:.875em;line-height:1.25em;color:var(--muted)}
 input{appearance:none;font-size:inherit;flex:none;position:relative;inline-size:3.25em;block-size:2em;margin:0;border-radius:99px;cursor:pointer;
 border:2px solid var(--edge);background:var(--surface)}
@@ -73,7 +72,7 @@ text-underline-offset:.2em;text-decoration-thickness:1px}
 summary:hover{text-decoration-thickness:2px}
 dl{display:grid;grid-template-columns:minmax(7em,auto) 1fr;gap:.25em 1em;margin-block-start:.5em}
 dt{color:var(--muted);grid-column:1}dd{grid-column:2}
-.links{padding-block:1em;border-block-start:1px solid var(--line);font-size:.875em;color:var(--muted)}
+.links{padding-block:1em 1.5em;font-size:.875em;color:var(--muted)}
 a{color:var(--accent);text-underline-offset:.2em}
 .reopen{position:fixed;z-index:var(--layer);inset:auto auto 1em 1em;display:flex;gap:.5em;align-items:center;
 min-block-size:3.15em;padding:.375em 1.125em .375em .875em;border-color:var(--edge);border-radius:99px;font-weight:600;font-size:.875em}

@@ -64,6 +64,7 @@ class BannerPage:
         data: str = "",
         policy: str = STRICT,
         path: str = "/",
+        **headers: str,
     ) -> None:
         service = self.stage.service.url
         async with httpx.AsyncClient() as client:
@@ -71,7 +72,8 @@ class BannerPage:
         html = _PAGE.format(
             lang=lang, head=head, body=body, data=data, endpoint=f"{service}/site/v1/{site}", **told
         )
-        address = self.stage.web.page(path, html, Content_Security_Policy=policy.format(service=service))
+        kept_to = policy.format(service=service)
+        address = self.stage.web.page(path, html, Content_Security_Policy=kept_to, **headers)
         await self.page.add_init_script(WATCH)
         await self.page.goto(address)
 

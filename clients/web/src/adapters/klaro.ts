@@ -74,7 +74,8 @@ export async function runKlaro(consent: Consent, klaro: Library, config: Config 
   consent.on('change', align);
   consent.on('settings', () => klaro.show(shown, true));
   consent.on('ask', (askings) => {
-    if (!askings.some(({ reason }) => reason === 'outdated')) return;
+    const isOutdated = askings.some(({ reason }) => reason === 'outdated');
+    if (!isOutdated && !(consent.mustAsk() && manager.confirmed)) return;
     void consent.notice().then((fresh) => {
       current = fresh;
       Object.assign(shown, withTexts(config, fresh));

@@ -51,6 +51,7 @@ class Banner {
   readonly #config: Config;
   readonly #options: AdapterOptions;
   #notice!: Notice;
+  #running: Promise<void> | undefined;
   #categories: Record<string, Category> = {};
   /** While the library is told, it tells nothing. */
   #isAligning = false;
@@ -67,11 +68,17 @@ class Banner {
     consent.on('change', () => this.#align());
     consent.on('settings', () => library.showPreferences());
     consent.on('ask', (askings) => {
-      if (askings.some(({ reason }) => reason === 'outdated')) void this.#runAnew();
+      const isOutdated = askings.some(({ reason }) => reason === 'outdated');
+      if (isOutdated || (consent.mustAsk() && library.validConsent())) void this.#runAnew();
     });
   }
 
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    this.#running = this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
     this.#notice = await this.#consent.notice();
     this.#categories = this.#config.categories ?? this.#ownCategories();
     const kept = this.#kept();
@@ -88,8 +95,10 @@ class Banner {
     if (!must) this.#align();
   }
 
+  /** With the notice as it is now, and a revision that makes the library ask again. */
   async #runAnew(): Promise<void> {
-    this.#library.reset(true);
+    await this.#running;
+    this.#library.reset(false);
     await this.run();
   }
 

@@ -1,4 +1,4 @@
-import { withNotice, type Copy, type Waiting } from './judging.js';
+import { withNotice, type Copy, type Facts, type Waiting } from './judging.js';
 import type { Memory } from './memory.js';
 import { inTurn } from './turns.js';
 import type { Asking, Notice, Trouble } from './types.js';
@@ -7,6 +7,9 @@ import { call, isPassing, trouble, type Answer } from './wire.js';
 const PAUSE_MS_MAX = 5 * 60 * 1000;
 /** No Retry-After is kept for longer, whatever it said. */
 const KEPT_MS_MAX = 3600 * 1000;
+
+/** Of a purpose that stands for the visitor and is in no notice: there is nothing to choose. */
+const HIDDEN: Facts = { choices: [], allowed: false, sells: false, cookies: [] };
 
 /** What comes of speaking with the service. */
 export interface Outcomes {
@@ -128,7 +131,10 @@ export class Exchange {
     try {
       const notice = await this.notice();
       // It may have been fetched long before, and what was kept of it cleared since.
-      this.#memory.write(withNotice(this.#memory.copy(), notice));
+      const copy = withNotice(this.#memory.copy(), notice);
+      // What it does not show is not asked about again on every page.
+      const hidden = Object.keys(copy.standing).map((purpose) => [purpose, HIDDEN] as const);
+      this.#memory.write({ ...copy, facts: { ...Object.fromEntries(hidden), ...copy.facts } });
     } catch (error) {
       return this.#fail((error as { cause: Answer }).cause);
     }

@@ -48,12 +48,16 @@ export function run(held: HTMLScriptElement): Promise<void> {
 
 /** Lets a frame, an image or a style sheet fetch what it holds back. */
 export function show(element: Element): void {
-  for (const name of FETCHING) {
+  const wanted = FETCHING.flatMap((name) => {
     const address = element.getAttribute(`data-consent-${name}`);
-    if (address === null) continue;
-    const wanted = element.localName === 'iframe' ? embeddable(address) : address;
-    if (element.getAttribute(name) !== wanted) element.setAttribute(name, wanted);
-  }
+    if (address === null) return [];
+    return [[name, element.localName === 'iframe' ? embeddable(address) : address] as const];
+  });
+  if (wanted.every(([name, address]) => element.getAttribute(name) === address)) return;
+  // Chromium forgets the address of a frame that gets one while the parser is putting it in; another frame's it does not.
+  const shown = element.localName === 'iframe' ? (element.cloneNode() as Element) : element;
+  for (const [name, address] of wanted) shown.setAttribute(name, address);
+  if (shown !== element) element.replaceWith(shown);
 }
 
 /** The opposite. Gives the element that is there now: a frame stops only where another takes its place. */

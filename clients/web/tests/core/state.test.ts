@@ -242,3 +242,23 @@ test('who has stopped listening hears nothing', async () => {
 
   expect(heard).not.toHaveBeenCalled();
 });
+
+test('a purpose that the notice does not show is not asked about on every page', async () => {
+  returning(['matomo', 'given'], ['pixel', 'given']);
+  const hidden = purpose('hidden');
+  service.notice.purposes.push(hidden);
+  const shown = { ...service.notice, purposes: service.notice.purposes.filter((one) => one !== hidden) };
+  const real = fetch;
+  vi.stubGlobal('fetch', async (url: string, init?: RequestInit) => {
+    const answer = await real(url, init);
+    return url.includes('/notice') ? Response.json(shown) : answer;
+  });
+  await (await openPage()).ready;
+  await settled();
+  const asked = service.asked.length;
+
+  await openPage();
+  await settled();
+
+  expect(service.asked.slice(asked)).toEqual(['GET /consents']);
+});

@@ -67,16 +67,6 @@ class LibraryPage:
         posted: dict[str, Any] = response.request.post_data_json
         return posted
 
-    async def withdraw_elsewhere(self, purpose: str) -> None:
-        """As somebody does who is asked by telephone."""
-        subject_id = (await self.stage.records(await self.visitor()))[0]["subject_id"]
-        async with self.stage.service.client("ansettr") as client:
-            answer = await client.post(
-                f"/v1/subjects/{subject_id}/consents/{purpose}/withdraw",
-                json={"channel": "phone", "source": "test"},
-            )
-        assert answer.status_code == 201, answer.text
-
 
 def _is_choice(response: Response) -> bool:
     return response.request.method == "POST" and response.url.endswith("/consents")

@@ -57,6 +57,8 @@ _SUBJECT = re.compile(C15T_SUBJECT)
 _CLIENT_VERSION = re.compile(rb"\d{1,4}\.\d{1,4}\.\d{1,4}")
 _UI_SOURCES = frozenset({"banner", "dialog", "widget", "api"})
 _VARY = (b"vary", b"Sec-GPC")
+#: Asked for again on every page: what is ticked before old words gives nothing, and c15t does not learn of it.
+_CACHED = b"no-cache"
 
 SubjectId = Annotated[
     str,
@@ -149,7 +151,7 @@ async def read_init(call: Call, services: Services) -> Reply:
     """How to ask, in the language that the browser prefers."""
     edition = await services.sites.edition(_site(call))
     page = choose_page(edition.c15t, read_languages(call.headers.get(b"accept-language")))
-    return page_reply(call, page, b"Accept-Encoding, Accept-Language")
+    return page_reply(call, page, cached=_CACHED, vary=b"Accept-Encoding, Accept-Language")
 
 
 async def save_choice(call: Call, services: Services) -> Reply:

@@ -8,8 +8,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.async_api import Page
 
 from tests.browser.stage import Stage
+from tests.events.streams import eventually
 from tests.processes import ROOT
 
 #: Where a browser finds what the client imports: the packages as published.
@@ -85,3 +90,50 @@ def c15t_page(stage: Stage, node_modules: Path) -> str:
     stage.web.folder("/npm/", node_modules)
     imports = json.dumps({"imports": IMPORTS})
     return stage.web.page("/", _PAGE % {"imports": imports, "setup": setup_of_the_docs(stage)})
+
+
+def saving(answer: Any) -> bool:
+    return bool(answer.request.method == "POST" and answer.url.endswith("/c15t/subjects"))
+
+
+async def asks(page: Page, *, yes: bool = True) -> None:
+    """The client knows how to ask, and shows its banner, or does not."""
+    await page.wait_for_function("window.consentStore?.getState().hasFetchedBanner")
+    assert await page.locator("#banner").is_visible() is yes
+
+
+async def chooses(page: Page, **ticks: bool) -> None:
+    """On the second layer, until the service has answered."""
+    await page.click("#customize" if await page.locator("#banner").is_visible() else "#change")
+    for name, tick in ticks.items():
+        await page.set_checked(f"#dialog input[name={name}]", tick)
+    async with page.expect_response(saving) as answered:
+        await page.click("#save")
+    assert (await answered.value).status == 201
+
+
+async def subject_of(page: Page) -> str:
+    """The visitor's id, as the client keeps it."""
+    kept: str = await page.evaluate("consentStore.getState().consentInfo.subjectId")
+    return kept
+
+
+async def waiting(page: Page) -> int:
+    """How many savings the client keeps, to send them again on another page."""
+    kept = await page.evaluate("localStorage.getItem('c15t-pending-consent-submissions')")
+    return len(json.loads(kept or "[]"))
+
+
+async def is_quiet(page: Page, stage: Stage) -> None:
+    """Return once a tag that the page starts now would have been counted."""
+    await page.evaluate("url => fetch(url, {mode: 'no-cors'})", f"{stage.tags.origin}/barrier.hit")
+
+
+async def is_told(stage: Stage, words: str) -> None:
+    """Return once the service, which looks at its catalogue every few seconds, says these words."""
+    async with httpx.AsyncClient() as client:
+
+        async def told() -> bool:
+            return words in (await client.get(f"{stage.endpoint}/c15t/init")).text
+
+        await eventually(told)

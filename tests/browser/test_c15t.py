@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Page, Route
 
 from consent_service.embedded import KafkaServer, PostgresServer
-from tests.browser.c15t_site import c15t_page
+from tests.browser.c15t_site import (
+    asks,
+    c15t_page,
+    chooses,
+    is_quiet,
+    is_told,
+    saving,
+    subject_of,
+    waiting,
+)
 from tests.browser.conftest import NPM, NewContext
 from tests.browser.stage import Stage, running_stage
-from tests.events.streams import eventually
 from tests.http.sites import C15T
 
 #: The first one installs what npm's lock file names, and starts Kafka.
@@ -44,43 +50,6 @@ async def stage(
 async def address(stage: Stage, node_modules: Path) -> str:
     stage.tags.forget()
     return c15t_page(stage, node_modules)
-
-
-def saving(answer: Any) -> bool:
-    return bool(answer.request.method == "POST" and answer.url.endswith("/c15t/subjects"))
-
-
-async def asks(page: Page, *, yes: bool = True) -> None:
-    """The client knows how to ask, and shows its banner, or does not."""
-    await page.wait_for_function("window.consentStore?.getState().hasFetchedBanner")
-    assert await page.locator("#banner").is_visible() is yes
-
-
-async def chooses(page: Page, **ticks: bool) -> None:
-    """On the second layer, until the service has answered."""
-    await page.click("#customize" if await page.locator("#banner").is_visible() else "#change")
-    for name, tick in ticks.items():
-        await page.set_checked(f"#dialog input[name={name}]", tick)
-    async with page.expect_response(saving) as answered:
-        await page.click("#save")
-    assert (await answered.value).status == 201
-
-
-async def subject_of(page: Page) -> str:
-    """The visitor's id, as the client keeps it."""
-    kept: str = await page.evaluate("consentStore.getState().consentInfo.subjectId")
-    return kept
-
-
-async def waiting(page: Page) -> int:
-    """How many savings the client keeps, to send them again on another page."""
-    kept = await page.evaluate("localStorage.getItem('c15t-pending-consent-submissions')")
-    return len(json.loads(kept or "[]"))
-
-
-async def is_quiet(page: Page, stage: Stage) -> None:
-    """Return once a tag that the page starts now would have been counted."""
-    await page.evaluate("url => fetch(url, {mode: 'no-cors'})", f"{stage.tags.origin}/barrier.hit")
 
 
 async def test_R39_the_banner_asks_in_the_words_of_the_notices_and_no_tag_runs_before(
@@ -327,16 +296,6 @@ async def test_R40_a_material_change_clears_the_answer_and_asks_again(
 
     said = await stage.records(await subject_of(page))
     assert [one["version"] for one in said if one["purpose"] == "matomo"] == [3]
-
-
-async def is_told(stage: Stage, words: str) -> None:
-    """Return once the service, which looks at its catalogue every few seconds, says these words."""
-    async with httpx.AsyncClient() as client:
-
-        async def told() -> bool:
-            return words in (await client.get(f"{stage.endpoint}/c15t/init")).text
-
-        await eventually(told)
 
 
 async def test_R39_two_browsers_are_two_visitors(stage: Stage, new_context: NewContext, address: str) -> None:

@@ -64,7 +64,8 @@ class LibraryPage:
             await self.page.click(selector)
         response = await answer.value
         assert response.status == 201, await response.text()
-        posted: dict[str, Any] = response.request.post_data_json
+        posted = response.request.post_data_json
+        assert posted is not None
         return posted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,7 +32,7 @@ def posted(context: BrowserContext) -> list[str]:
 
     def note(request: Request) -> None:
         if request.method == "POST" and request.url.endswith("/consents"):
-            ids.append(request.post_data_json["choice_id"])
+            ids.append(json.loads(request.post_data or "")["choice_id"])
 
     context.on("request", note)
     return ids

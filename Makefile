@@ -16,7 +16,7 @@ ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.e
 FIND_CHROMIUM := $(PYTHON) -m tests.chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check demo bench screenshots lock proto clean
+.PHONY: help run test soak check demo bench screenshots lock proto web clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ proto: $(VENV)/.development ## generate what comes from the Kafka contract: Pyth
 	$(BIN)/buf generate
 	$(PYTHON) -m tests.contracts.asyncapi
 
+web: $(VENV)/.development ## build the web client: clients/web/dist, and the script that the service serves
+	$(PYTHON) -m tests.browser.build
+
 # The service's own lock comes first; the other two hold the same versions and add to them.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate pyproject.toml
@@ -71,7 +74,7 @@ lock: $(VENV)/.development ## write the lock files anew: Python packages and Kaf
 	$(PYTHON) -m consent_service.embedded.lock_jars
 
 clean: ## remove what make installed and what the tools left behind; data folders are kept
-	rm -rf $(VENV) build dist tests/contracts/npm/node_modules tests/browser/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist tests/contracts/npm/node_modules clients/web/node_modules tests/browser/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: made last, so that an installation that was cut short is done again.

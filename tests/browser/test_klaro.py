@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.library_site import LibraryPage
+from tests.browser.library_site import LibraryPage, documented
 from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.timeout(180)
@@ -21,6 +21,8 @@ TAGS = """
 <script type="text/plain" data-type="text/javascript" data-name="pixel" data-src="{tags}/pixel.js"></script>
 """
 SCRIPT = """
+import { createConsent } from '/web/core/index.js';
+const consent = (window.consent = createConsent({ endpoint: 'ENDPOINT' }));
 import { runKlaro } from '/web/adapters/klaro.js';
 await runKlaro(consent, klaro, {CONFIG});
 """
@@ -211,3 +213,15 @@ async def test_a_site_keeps_the_services_it_has(stage: Stage, page: Page) -> Non
     assert posted["choices"] == {"matomo": "given"}
     await site.tags.was_asked("/matomo.hit")
     assert await site.asked() == {"/matomo.js", "/matomo.hit"}
+
+
+async def test_the_documents_code_does_it(stage: Stage, page: Page) -> None:
+    script = documented("klaro", stage.endpoint) + "window.consent = consent;"
+    site = LibraryPage(stage, page, head=HEAD, tags=TAGS, script=script)
+    await site.visit()
+    assert await site.asked() == set()
+
+    posted = await site.told(ACCEPT)
+
+    assert posted["choices"] == {"matomo": "given", "pixel": "given", "profile": "given"}
+    await site.tags.was_asked("/matomo.hit")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.library_site import LibraryPage
+from tests.browser.library_site import LibraryPage, documented
 from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.timeout(180)
@@ -19,6 +19,8 @@ TAGS = """
 """
 #: Without `hideFromBots` the library shows nothing to a browser that is driven.
 SCRIPT = """
+import { createConsent } from '/web/core/index.js';
+const consent = (window.consent = createConsent({ endpoint: 'ENDPOINT' }));
 import * as CookieConsent from '/npm/vanilla-cookieconsent/dist/cookieconsent.esm.js';
 import { runCookieConsent } from '/web/adapters/vanilla-cookieconsent.js';
 window.CookieConsent = CookieConsent;
@@ -231,3 +233,17 @@ async def test_a_category_stands_for_its_purposes_and_a_service_for_one(stage: S
     await site.stage.agrees(
         await site.visitor(), "matomo refuse", "pixel grant", "profile refuse", "pixel withdraw"
     )
+
+
+async def test_the_documents_code_does_it(stage: Stage, page: Page) -> None:
+    """As it stands there, but that the library shows itself to a browser that is driven."""
+    await page.add_init_script("Object.defineProperty(navigator, 'webdriver', {value: false})")
+    script = documented("vanilla-cookieconsent", stage.endpoint) + "window.consent = consent;"
+    site = LibraryPage(stage, page, head=HEAD, tags=TAGS, script=script)
+    await site.visit()
+    assert await site.asked() == set()
+
+    posted = await site.told(ACCEPT)
+
+    assert posted["choices"] == {"matomo": "given", "pixel": "given", "profile": "given"}
+    await site.tags.was_asked("/matomo.hit")

@@ -198,13 +198,18 @@ async def test_looking_at_what_was_chosen_and_closing_says_nothing(site: BannerP
 async def test_a_control_of_the_pages_own_opens_the_settings_and_takes_the_place_of_ours(
     site: BannerPage,
 ) -> None:
-    await site.open(data='data-reopen="none"', body="<button data-consent-settings><b>Cookies</b></button>")
+    await site.open(
+        data='data-reopen="none"', body="<button id=own data-consent-settings><b>Cookies</b></button>"
+    )
     await site.told(lambda: site.button(site.banner, "refuse_all").click())
     await expect(site.reopen).to_be_hidden()
 
     await site.page.locator("b").click()
 
     await expect(site.settings).to_be_visible()
+    await site.page.keyboard.press("Escape")
+    await expect(site.settings).to_have_count(0)
+    assert await site.focused() == "own"
 
 
 async def test_a_choice_in_one_tab_is_made_in_all(site: BannerPage) -> None:

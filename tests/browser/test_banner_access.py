@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.banner_site import SITE_OF_ALL_KINDS, STRICT, BannerPage, add_site_of_all_kinds
 from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
+from tests.soak import soak
 
 pytestmark = pytest.mark.timeout(120)
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDTHS = (1280, 320)
+#: Each two of language, scheme and width stand together once.
+HALF = [("nb", "light", 1280), ("nb", "dark", 320), ("en", "light", 320), ("en", "dark", 1280)]
 #: Everything by which one button could be made to be seen, liked or reached sooner than another.
 LOOK = (
     *(
@@ -67,15 +72,16 @@ async def faults(page: Page, axe: Path) -> list[str]:
     return [f"{one['id']}: {node['target']}" for one in found["violations"] for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (320, 640)], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("lang", ["nb", "en"])
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("lang", "scheme", "width"), soak(HALF, [*product(("nb", "nn", "en"), ("light", "dark"), WIDTHS)])
+)
 async def test_axe_finds_nothing_in_any_state(
-    stage: Stage, new_context: NewContext, node_modules: Path, lang: str, scheme: str, size: tuple[int, int]
+    stage: Stage, new_context: NewContext, node_modules: Path, lang: str, scheme: str, width: int
 ) -> None:
     axe = node_modules / "axe-core" / "axe.min.js"
     context = await new_context(
-        color_scheme=scheme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
+        color_scheme=scheme, viewport={"width": width, "height": 700}, reduced_motion="reduce"
     )
     site = BannerPage(stage, await context.new_page())
     await site.open(lang, site=SITE_OF_ALL_KINDS)

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from tests.browser.banner_site import SITE_OF_ALL_KINDS, BannerPage, add_site_of_all_kinds
+from tests.browser.banner_site import SITE_OF_ALL_KINDS, BannerPage
 from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module", autouse=True)
-async def all_kinds(stage: Stage) -> None:
-    await add_site_of_all_kinds(stage)
-
-
-@pytest.fixture
-async def site(stage: Stage, page: Page) -> AsyncIterator[BannerPage]:
-    """A fresh visitor. Whatever happens, no policy has refused anything, and nothing on the page has moved."""
-    shown = BannerPage(stage, page)
-    yield shown
-    assert await page.evaluate("window.refused ?? []") == []
-    assert await page.evaluate("window.moved ?? 0") == 0
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("all_kinds")]
 
 
 async def test_some_accepted_and_some_refused_is_what_ledger_and_events_say(site: BannerPage) -> None:

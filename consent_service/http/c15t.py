@@ -7,14 +7,11 @@ client keeps whatever else it gets, and sends it again on every page.
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
-from consent_service.domain.c15t import BUTTONS, Category
-from consent_service.domain.choices import Choice, Unrecorded
+from consent_service.domain.c15t import BUTTONS
+from consent_service.domain.choices import Choice
 from consent_service.domain.errors import (
     ForeignOrigin,
     InvalidRequest,
@@ -22,6 +19,17 @@ from consent_service.domain.errors import (
     Overloaded,
     TooManyRequests,
     Unavailable,
+)
+from consent_service.http.c15t_bodies import (
+    C15tClaimed,
+    C15tConsent,
+    C15tMetadata,
+    C15tPatchBody,
+    C15tPatchedBody,
+    C15tReadBody,
+    C15tSaveBody,
+    C15tSavedBody,
+    C15tSubject,
 )
 from consent_service.http.exchange import Call, Reply, Visit, json_reply
 from consent_service.http.negotiation import read_languages
@@ -39,8 +47,6 @@ from consent_service.http.site_examples import (
 from consent_service.http.wire import C15T_SUBJECT
 from consent_service.usecases.c15t import (
     COOKIE_BANNER,
-    GIVEN_MS_MAX,
-    GIVEN_MS_MIN,
     Kept,
     Saved,
     moment,
@@ -57,89 +63,8 @@ _SUBJECT = re.compile(C15T_SUBJECT)
 _CLIENT_VERSION = re.compile(rb"\d{1,4}\.\d{1,4}\.\d{1,4}")
 _UI_SOURCES = frozenset({"banner", "dialog", "widget", "api"})
 _VARY = (b"vary", b"Sec-GPC")
-
-SubjectId = Annotated[
-    str,
-    Meta(
-        pattern=rf"^{C15T_SUBJECT}\Z",
-        description="What c15t's client made for this browser.",
-        extra_json_schema={"pattern": f"^{C15T_SUBJECT}$"},
-    ),
-]
-
-
-class C15tSaveBody(msgspec.Struct, frozen=True, rename="camel"):
-    """What a visitor saved. `type` is `cookie_banner`, with `preferences`; other types are taken and not recorded.
-    `givenAt` is in milliseconds from 1970. Further fields are passed over.
-    """
-
-    subject_id: SubjectId
-    type: Annotated[str, Meta(min_length=1, max_length=100)]
-    domain: str
-    given_at: Annotated[float, Meta(ge=GIVEN_MS_MIN, le=GIVEN_MS_MAX)]
-    preferences: dict[str, bool] | None = None
-    ui_source: str | None = None
-    consent_action: str | None = None
-    policy_snapshot_token: str | None = None
-
-
-class C15tMetadata(msgspec.Struct, frozen=True, rename="camel"):
-    """`recorded`: whether anything new was taken. `askAgain`: what was not, and why."""
-
-    recorded: bool
-    ask_again: tuple[Unrecorded, ...] = ()
-
-
-class C15tSavedBody(msgspec.Struct, frozen=True, rename="camel"):
-    """`appliedPreferences` is what stands now."""
-
-    subject_id: str
-    consent_id: str
-    domain_id: str
-    domain: str
-    type: str
-    applied_preferences: dict[Category, bool]
-    given_at: datetime
-    metadata: C15tMetadata
-
-
-class C15tSubject(msgspec.Struct, frozen=True):
-    id: str
-
-
-class C15tConsent(msgspec.Struct, frozen=True, rename="camel"):
-    """What stands. `isLatestPolicy` is false where something was overtaken, or has expired: ask again."""
-
-    id: str
-    type: str
-    policy_id: str
-    is_latest_policy: bool
-    preferences: dict[Category, bool]
-    given_at: datetime
-
-
-class C15tReadBody(msgspec.Struct, frozen=True, rename="camel"):
-    subject: C15tSubject
-    consents: tuple[C15tConsent, ...]
-    is_valid: bool
-
-
-class C15tPatchBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Whom the page says that the visitor is. Anybody can say that, so it is not recorded."""
-
-    external_id: str
-    identity_provider: str | None = None
-
-
-class C15tClaimed(msgspec.Struct, frozen=True, rename="camel"):
-    id: str
-    external_id: str
-
-
-class C15tPatchedBody(msgspec.Struct, frozen=True):
-    success: bool
-    subject: C15tClaimed
-
+#: Asked for again on every page: what is ticked before old words gives nothing, and c15t does not learn of it.
+_CACHED = b"no-cache"
 
 _save_body = msgspec.json.Decoder(C15tSaveBody)
 _patch_body = msgspec.json.Decoder(C15tPatchBody)
@@ -149,7 +74,7 @@ async def read_init(call: Call, services: Services) -> Reply:
     """How to ask, in the language that the browser prefers."""
     edition = await services.sites.edition(_site(call))
     page = choose_page(edition.c15t, read_languages(call.headers.get(b"accept-language")))
-    return page_reply(call, page, b"Accept-Encoding, Accept-Language")
+    return page_reply(call, page, cached=_CACHED, vary=b"Accept-Encoding, Accept-Language")
 
 
 async def save_choice(call: Call, services: Services) -> Reply:
@@ -178,7 +103,7 @@ async def save_choice(call: Call, services: Services) -> Reply:
         says_no=Choice.REFUSED in words,
     )
     kept = await save(services.sites, services.visitors, site, visitor, saved, said)
-    return json_reply(201 if kept.recorded else 200, _saved(site, body, kept), _VARY, *told)
+    return json_reply(201 if kept.recorded else 200, _saved(call, body, kept), _VARY, *told)
 
 
 async def read_subject(call: Call, services: Services) -> Reply:
@@ -229,12 +154,18 @@ def _counted(visit: Visit, subject_id: str) -> bytes:
     return f"{visit.site.key} {subject_id}".encode()
 
 
-def _saved(site: Site, body: C15tSaveBody, kept: Kept) -> C15tSavedBody:
+def _host(visit: Visit) -> str | None:
+    """Where the page is, by its origin: what the client says of it is text of its own."""
+    return None if visit.origin is None else visit.origin.partition("://")[2]
+
+
+def _saved(call: Call, body: C15tSaveBody, kept: Kept) -> C15tSavedBody:
+    site = call.visit.site
     return C15tSavedBody(
         subject_id=body.subject_id,
         consent_id=kept.choice_id,
         domain_id=site.key,
-        domain=body.domain,
+        domain=_host(call.visit) or site.key,
         type=body.type,
         applied_preferences=dict(kept.standing.preferences),
         given_at=moment(int(body.given_at)),

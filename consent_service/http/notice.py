@@ -27,19 +27,19 @@ async def read_notice(call: Call, services: Services) -> Reply:
     decided = match_language(asked, edition.pages) is not None
     accepted = read_languages(call.headers.get(b"accept-language"))
     page = choose_page(edition.pages, [*([] if asked is None else [asked]), *accepted])
-    return page_reply(call, page, b"Accept-Encoding" if decided else b"Accept-Encoding, Accept-Language")
+    # Where `lang` decides, a shared cache need not keep one for each browser's preferences.
+    vary = b"Accept-Encoding" if decided else b"Accept-Encoding, Accept-Language"
+    return page_reply(call, page, cached=_CACHED, vary=vary)
 
 
-def page_reply(call: Call, page: Page, vary: bytes) -> Reply:
-    """The page for any cache to keep; 304 where the client has it. Where `lang` decides, a shared cache need not keep
-    one for each browser's preferences: `vary` leaves them out.
-    """
+def page_reply(call: Call, page: Page, *, cached: bytes, vary: bytes) -> Reply:
+    """The page, to be kept as `cached` says; 304 where the client has it."""
     packed = takes_gzip(call.headers.get(b"accept-encoding"))
     # Strong: another coding is another sequence of bytes, so it has another tag.
     tag = b'"%b%b"' % (page.digest.encode(), b"-gzip" if packed else b"")
     headers: Headers = [
         (b"etag", tag),
-        (b"cache-control", _CACHED),
+        (b"cache-control", cached),
         (b"vary", vary),
         (b"content-language", page.language.encode()),
     ]

@@ -10,6 +10,7 @@ import base64
 import gzip
 from hashlib import sha256, sha384
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
@@ -86,7 +87,7 @@ def web_client_routes(public_url: str) -> list[HTTPRouteHandler]:
 
     @get(f"/web/{{digest:str}}/{_NAME}", include_in_schema=False)
     async def web_client_script(
-        request: Request[object, object, object], digest: FromPath[str]
+        request: Request[Any, Any, Any], digest: FromPath[str]
     ) -> Response[bytes]:
         script = by_digest.get(digest)
         if script is None:

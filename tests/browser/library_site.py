@@ -64,18 +64,9 @@ class LibraryPage:
             await self.page.click(selector)
         response = await answer.value
         assert response.status == 201, await response.text()
-        posted: dict[str, Any] = response.request.post_data_json
+        posted = response.request.post_data_json
+        assert posted is not None
         return posted
-
-    async def withdraw_elsewhere(self, purpose: str) -> None:
-        """As somebody does who is asked by telephone."""
-        subject_id = (await self.stage.records(await self.visitor()))[0]["subject_id"]
-        async with self.stage.service.client("ansettr") as client:
-            answer = await client.post(
-                f"/v1/subjects/{subject_id}/consents/{purpose}/withdraw",
-                json={"channel": "phone", "source": "test"},
-            )
-        assert answer.status_code == 201, answer.text
 
 
 def _is_choice(response: Response) -> bool:

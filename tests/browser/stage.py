@@ -85,6 +85,16 @@ class Stage:
                             arrived.append(change)
         return [as_the_ledger_says(one) for one in arrived]
 
+    async def withdraw_by_telephone(self, visitor: str, purpose: str) -> None:
+        """Withdrawn where no browser is told of it."""
+        subject_id = (await self.records(visitor))[0]["subject_id"]
+        async with self.service.client(CONTROLLER) as client:
+            answer = await client.post(
+                f"/v1/subjects/{subject_id}/consents/{purpose}/withdraw",
+                json={"channel": "phone", "source": "test"},
+            )
+        assert answer.status_code == 201, answer.text
+
     async def agrees(self, visitor: str, *said: str) -> None:
         """Ledger and Kafka both say exactly this of the visitor: `purpose command`, in that order."""
         assert await self.said(visitor) == [*said]

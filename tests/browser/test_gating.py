@@ -90,14 +90,7 @@ async def test_a_change_of_mind_makes_it_run_again(site: TaggedPage) -> None:
 async def test_what_was_withdrawn_elsewhere_stops_at_the_next_page(site: TaggedPage) -> None:
     await site.visit()
     await site.told(lambda: site.button(site.banner, "accept_all").click())
-    visitor = await site.visitor()
-    subject_id = (await site.stage.records(visitor))[0]["subject_id"]
-    async with site.stage.service.client("ansettr") as client:
-        withdrawn = await client.post(
-            f"/v1/subjects/{subject_id}/consents/matomo/withdraw",
-            json={"channel": "phone", "source": "test"},
-        )
-    assert withdrawn.status_code == 201, withdrawn.text
+    await site.stage.withdraw_by_telephone(await site.visitor(), "matomo")
 
     await site.visit(path="/next")
     await site.stops("matomo")

@@ -152,7 +152,7 @@ async def test_what_was_withdrawn_elsewhere_is_withdrawn_in_the_library(site: Li
     """The library's own cookie still says yes; what it runs follows the ledger."""
     await site.visit()
     await site.told(ACCEPT)
-    await site.withdraw_elsewhere("matomo")
+    await site.stage.withdraw_by_telephone(await site.visitor(), "matomo")
     await site.visit("/next")
     await site.page.wait_for_function("!CookieConsent.acceptedCategory('matomo')")
     site.tags.forget()
@@ -225,7 +225,7 @@ async def test_a_category_stands_for_its_purposes_and_a_service_for_one(stage: S
     assert posted["choices"] == {"matomo": "refused", "pixel": "given", "profile": "refused"}
     await site.tags.was_asked("/pixel.hit")
     assert await site.asked() == {"/pixel.js", "/pixel.hit"}
-    await site.withdraw_elsewhere("pixel")
+    await site.stage.withdraw_by_telephone(await site.visitor(), "pixel")
     await site.visit("/next")
     await page.wait_for_function("!CookieConsent.acceptedService('pixel', 'marketing')")
     await site.stage.agrees(

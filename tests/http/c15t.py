@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from consent_service.http.site_examples import C15T_SAVE
 from tests.http.sites import ORIGIN, SITE, Stage
 
 GIVEN_MS = 1_772_353_800_000
@@ -87,6 +88,13 @@ class Client:
         return await self._client.patch(
             f"{self.path}/subjects/{self.subject}", json=body, headers=self.headers
         )
+
+
+async def save_the_example(client: httpx.AsyncClient, path: str, origin: str) -> None:
+    """What the documentation shows, without a tick that the site may not have."""
+    body = {**C15T_SAVE, "preferences": {"marketing": False}}
+    answer = await client.post(f"{path}/subjects", json=body, headers={"origin": origin})
+    assert answer.status_code == 201, answer.text
 
 
 def ticks(preferences: dict[str, bool]) -> str:

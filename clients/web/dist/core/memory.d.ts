@@ -16,7 +16,7 @@ export declare class Memory {
     take(consents: Standing[], outdated?: string[]): void;
     /** The visitor's id, made now if there is none. */
     visitor(): string;
-    /** As if this browser had never been here; what still waits of other ids is told all the same. */
+    /** As if this browser had never been here. What still waits is told under the id that it was chosen under. */
     forget(): void;
     /** Whether the copy is recent enough to act upon; the clock may have been set back, too. */
     isFresh(): boolean;

@@ -99,13 +99,11 @@ export class Exchange {
       return true;
     }
     if (isPassing(status)) return this.#fail(answer);
-    // The person behind the id was erased; begin anew.
+    this.#memory.dequeue(body.choice_id);
+    // The person behind the id was erased: begin anew.
     if (status === 410 && isOwn) this.#memory.forget();
-    else {
-      this.#memory.dequeue(body.choice_id);
-      this.isTold = false;
-      this.#outcomes.failed(trouble(answer, false));
-    }
+    else this.#outcomes.failed(trouble(answer, false));
+    this.isTold = false;
     return true;
   }
 

@@ -74,12 +74,10 @@ export class Memory {
     return visitor;
   }
 
-  /** As if this browser had never been here; what still waits of other ids is told all the same. */
+  /** As if this browser had never been here. What still waits is told under the id that it was chosen under. */
   forget(): void {
-    const { visitor, turn } = this.copy();
     writeVisitor(this.#cookie, null);
-    this.#keep(this.waiting().filter((one) => one.visitor !== visitor));
-    this.write({ visitor: null, until: 0, at: 0, standing: {}, outdated: [], turn: turn + 1 });
+    this.write({ visitor: null, until: 0, at: 0, standing: {}, outdated: [], turn: this.copy().turn + 1 });
   }
 
   /** Whether the copy is recent enough to act upon; the clock may have been set back, too. */

@@ -162,6 +162,31 @@ test('a refusal is asked about again when its time has come', async () => {
   expect(consent.mustAsk()).toBe(true);
 });
 
+test('a refusal is left alone until then', async () => {
+  returning(['pixel', 'given']);
+  service.say(VISITOR, 'matomo', 'refused', { ask_again_at: new Date(Date.now() + 1000).toISOString() });
+  const consent = await openPage();
+  await consent.ready;
+
+  expect(consent.mustAsk()).toBe(false);
+});
+
+test('a yes changes nothing where processing is barred', async () => {
+  returning(['pixel', 'refused']);
+  const permission = { allowed: false, reason: 'restricted', status: 'refused', version: 1, until: null };
+  service.say(VISITOR, 'matomo', 'refused');
+  const consent = await openPage();
+  await consent.ready;
+  const kept = JSON.parse(localStorage.getItem(KEY) ?? '');
+  kept.standing.matomo.permission = permission;
+  localStorage.setItem(KEY, JSON.stringify(kept));
+
+  const told = consent.choose({ layer: 'settings', choices: { matomo: 'given' } });
+
+  expect(consent.allows('matomo')).toBe(false);
+  await told;
+});
+
 test('what another page of the site chose holds here at once', async () => {
   const here = await openPage();
   await here.ready;

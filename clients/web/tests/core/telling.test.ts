@@ -56,8 +56,9 @@ test('what this page showed is named, though another page has fetched a newer no
   const here = await openPage();
   await here.ready;
   service.notice = { ...service.notice, layers: [{ layer: 'banner', buttons: [], screen_hash: 'newer' }] };
-  const there = await openPage();
-  await there.ready;
+  await openPage();
+  await settled();
+  expect(localStorage.getItem(KEY)).toContain('newer');
 
   await here.choose({ layer: 'banner', choices: { matomo: 'given' } });
 
@@ -245,6 +246,23 @@ test('a yes to what has changed since is not held to, and asked again on the pre
   expect(service.posted[1]?.body['screen_hash']).toBe('newer');
 });
 
+test('what is outdated is asked again, though other purposes were being asked about all along', async () => {
+  const consent = await openPage();
+  await consent.ready;
+  const asked: Asking[][] = [];
+  consent.on('ask', (askings) => asked.push(askings));
+  service.askAgain = [{ purpose: 'matomo', reason: 'outdated' }];
+
+  await consent.choose({ layer: 'settings', choices: { matomo: 'given' } });
+
+  expect(asked).toEqual([
+    [
+      { purpose: 'matomo', reason: 'outdated' },
+      { purpose: 'pixel', reason: 'unasked' },
+    ],
+  ]);
+});
+
 test('a yes over an older no that was outdated is asked again, though a no needs no asking', async () => {
   const consent = await openPage();
   await consent.choose({ layer: 'banner', choices: { matomo: 'refused', pixel: 'refused' } });
@@ -322,4 +340,44 @@ test('the notice is asked for in the language of the page', async () => {
   await (await openPage({ language: 'nn' })).notice();
 
   expect(sent.mock.calls.map(([url]) => url)).toEqual([`${ENDPOINT}/notice?lang=nb`, `${ENDPOINT}/notice?lang=nn`]);
+});
+
+test('what somebody chose before the browser was another\u2019s is told under the id of then, and holds for nobody else', async () => {
+  const consent = await openPage();
+  await consent.ready;
+  service.isAway = true;
+  await consent.choose({ layer: 'banner', choices: { matomo: 'given' } });
+  const before = consent.visitor();
+
+  const after = consent.renewVisitor();
+  service.isAway = false;
+  dispatchEvent(new Event('online'));
+  await settled();
+
+  expect(service.posted.map(({ visitor }) => visitor)).toEqual([before]);
+  expect(after).not.toBe(before);
+  expect(consent.allows('matomo')).toBe(false);
+  expect(consent.mustAsk()).toBe(true);
+});
+
+test('an answer that was overtaken by a choice of another page takes nothing back', async () => {
+  const first = await openPage();
+  await first.choose({ layer: 'banner', choices: { matomo: 'given', pixel: 'given' } });
+  const real = fetch;
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  vi.stubGlobal('fetch', async (url: string, init?: RequestInit) => {
+    const answer = await real(url, init);
+    if (url.endsWith('/consents') && !init?.method) await held;
+    return answer;
+  });
+  const here = await openPage();
+  await settled();
+  await first.choose({ layer: 'settings', choices: { matomo: 'withdrawn' } });
+
+  release();
+  await settled();
+
+  expect(here.allows('matomo')).toBe(false);
+  expect(here.allows('pixel')).toBe(true);
 });

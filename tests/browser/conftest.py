@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from consent_service.embedded import KafkaServer, PostgresServer
+from tests.browser.banner_site import BannerPage, add_site_of_all_kinds
 from tests.browser.stage import Stage, running_stage
 from tests.chromium import ARGUMENTS, MISSING, find_chromium
 from tests.npm import npm_install
@@ -72,6 +73,23 @@ async def page(context: BrowserContext) -> AsyncIterator[Page]:
     tab.on("pageerror", lambda error: uncaught.append(str(error)))
     yield tab
     assert uncaught == []
+
+
+@pytest.fixture(scope="module")
+async def all_kinds(stage: Stage) -> None:
+    """A second site, with a purpose of each kind that a banner shows differently."""
+    await add_site_of_all_kinds(stage)
+
+
+@pytest.fixture
+async def site(stage: Stage, page: Page) -> AsyncIterator[BannerPage]:
+    """A fresh visitor on pages with our own banner. Whatever they do, no policy has refused anything, and nothing on the
+    page has moved.
+    """
+    shown = BannerPage(stage, page)
+    yield shown
+    assert await page.evaluate("window.refused ?? []") == []
+    assert await page.evaluate("window.moved ?? 0") == 0
 
 
 @pytest.fixture(scope="session")

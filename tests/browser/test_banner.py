@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from tests.browser.banner_site import SITE_OF_ALL_KINDS, BannerPage, add_site_of_all_kinds
+from tests.browser.banner_site import SITE_OF_ALL_KINDS, BannerPage
 from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module", autouse=True)
-async def all_kinds(stage: Stage) -> None:
-    await add_site_of_all_kinds(stage)
-
-
-@pytest.fixture
-async def site(stage: Stage, page: Page) -> AsyncIterator[BannerPage]:
-    """A fresh visitor. Whatever happens, no policy has refused anything, and nothing on the page has moved."""
-    shown = BannerPage(stage, page)
-    yield shown
-    assert await page.evaluate("window.refused ?? []") == []
-    assert await page.evaluate("window.moved ?? 0") == 0
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("all_kinds")]
 
 
 async def test_some_accepted_and_some_refused_is_what_ledger_and_events_say(site: BannerPage) -> None:
@@ -198,13 +182,18 @@ async def test_looking_at_what_was_chosen_and_closing_says_nothing(site: BannerP
 async def test_a_control_of_the_pages_own_opens_the_settings_and_takes_the_place_of_ours(
     site: BannerPage,
 ) -> None:
-    await site.open(data='data-reopen="none"', body="<button data-consent-settings><b>Cookies</b></button>")
+    await site.open(
+        data='data-reopen="none"', body="<button id=own data-consent-settings><b>Cookies</b></button>"
+    )
     await site.told(lambda: site.button(site.banner, "refuse_all").click())
     await expect(site.reopen).to_be_hidden()
 
     await site.page.locator("b").click()
 
     await expect(site.settings).to_be_visible()
+    await site.page.keyboard.press("Escape")
+    await expect(site.settings).to_have_count(0)
+    assert await site.focused() == "own"
 
 
 async def test_a_choice_in_one_tab_is_made_in_all(site: BannerPage) -> None:

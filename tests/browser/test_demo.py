@@ -149,6 +149,7 @@ async def test_only_what_was_accepted_runs_and_a_placeholder_leads_to_the_rest(
     await page.locator(".consent-placeholder button").click()
     switch = page.locator("consent-banner dialog input[value=youtube-film]")
     await expect(switch).to_be_in_viewport()
+    await expect(switch).to_be_focused()
     await switch.check()
     await page.locator("consent-banner dialog [data-button=save]").click()
 

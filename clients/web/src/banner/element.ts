@@ -63,8 +63,10 @@ export class ConsentBanner extends HTMLElement {
     if (this.#shown) this.#shown.hidden = true;
     this.#shadow.append(dialog);
     dialog.showModal();
-    const wanted = purpose && this.#shadow.getElementById(`purpose-${purpose}`);
-    if (wanted) wanted.closest('.purpose')?.scrollIntoView({ block: 'nearest' });
+    const wanted = purpose && dialog.querySelector(`#purpose-${CSS.escape(purpose)}`)?.closest('.purpose');
+    if (!wanted) return;
+    wanted.scrollIntoView({ block: 'center' });
+    wanted.querySelector('input')?.focus();
   }
 
   #start(): void {
@@ -131,7 +133,8 @@ export class ConsentBanner extends HTMLElement {
     const choices = says[button]?.() ?? {};
     this.#takeAway();
     this.#reopen.hidden = this.getAttribute('reopen') === 'none';
-    if (!this.#reopen.hidden) this.#reopen.focus({ preventScroll: true });
+    // Where what had the focus is gone, "Your choices" is nearest; else it is back at what opened the settings.
+    if (document.activeElement === document.body) this.#reopen.focus({ preventScroll: true });
     if (!Object.keys(choices).length) return;
     const screenHash = notice.layers.find((one) => one.layer === layer)?.screen_hash ?? notice.screen_hash;
     void this.#consent?.choose({ layer, button, choices, screenHash, language: notice.language });

@@ -89,6 +89,6 @@ dl{grid-template-columns:1fr;gap:0}dd{grid-column:1}dd+dt{margin-block-start:.5e
 .banner,dialog[open]{animation:come .18s ease-out}
 input,input::before{transition:background-color .12s,transform .12s}
 @keyframes come{from{opacity:0;transform:translateY(.5em)}}}
-@media (forced-colors:active){input{appearance:auto;inline-size:1.5em;block-size:1.5em}input::before,input::after{content:none}}
+@media (forced-colors:active){input{appearance:auto;inline-size:1.5em;block-size:1.5em}input::before,input:checked::after{content:none}}
 @media print{.banner,.reopen{display:none}}
 `;

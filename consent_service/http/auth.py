@@ -35,6 +35,8 @@ _API_KEY = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(%b[A-Za-z0-9._~+/=-]*) *" % 
 #: The end of the year 9999, in Unix seconds.
 _LATEST = 253_402_300_799
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+#: How records and audit trail name API keys, operators and sites; a reader may not look at capitals.
+_NO_SUBJECT = ("key:", "cli:", "site:")
 
 #: What went wrong, told without the token's content.
 _WHY: dict[type[jwt.PyJWTError], str] = {
@@ -220,6 +222,8 @@ def _principal(claims: dict[str, Any], expires_at: float) -> Principal:
         raise TokenRefused("The claim `controller` names one controller.")
     if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
         raise TokenRefused("The claim `sub` has 1 to 255 characters, no control characters.")
+    if subject.lower().startswith(_NO_SUBJECT):
+        raise TokenRefused("The claim `sub` must not begin with `key:`, `cli:` or `site:`.")
     if not isinstance(scope, str):
         raise TokenRefused("The claim `scope` is one text of names with blanks between.")
     if purposes is not None and not (

@@ -26,7 +26,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 _ROLE_EXISTS = "select exists (select from pg_roles where rolname = $1)"
 _CREATE_ROLE = "select format('create role %I login', $1::text)"
-_SET_PASSWORD = "select format('alter role %I password %L', $1::text, $2::text)"  # noqa: S105
+_SET_PASSWORD = "select format('alter role %I password %L', $1::text, $2::text)"  # noqa: S105  a statement that takes one
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 _CREATE_DATABASE = "select format('create database %I owner consent_owner', $1::text)"
 _CLOSE_DATABASE = "select format('revoke all on database %I from public', $1::text)"

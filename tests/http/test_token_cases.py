@@ -16,7 +16,8 @@ CHALLENGES = {
 
 _CLAIMS = "iss, aud, exp, sub, controller, scope"
 _NO_KEY = "The token's `iss` and `kid` name no key that is believed here."
-_NO_TOKEN = "The token is not a JSON Web Token."
+_NO_TOKEN = "The token is not a JSON Web Token."  # noqa: S105  a sentence
+_NOT_YOURS = "The claim `sub` must not begin with `key:`, `cli:` or `site:`."
 _SUB = "The claim `sub` has 1 to 255 characters, no control characters."
 
 #: The token | the answer | what is told
@@ -64,6 +65,11 @@ sub empty                     | 401 | {_SUB}
 sub with a NUL                | 401 | {_SUB}
 sub half a pair               | 401 | {_SUB}
 sub long                      | 401 | {_SUB}
+sub of an API key             | 401 | {_NOT_YOURS}
+sub of an operator            | 401 | {_NOT_YOURS}
+sub of an operator in capitals | 401 | {_NOT_YOURS}
+sub of a site                 | 401 | {_NOT_YOURS}
+sub with a colon              | 200 | -
 scopes in a list              | 401 | The claim `scope` is one text of names with blanks between.
 purposes a text               | 401 | The claim `purposes` is a list of names.
 recipient a list              | 401 | The claim `recipient` names one recipient.

@@ -34,7 +34,9 @@ _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+) *")
 _API_KEY = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(%b[A-Za-z0-9._~+/=-]*) *" % PREFIX.encode())
 #: The end of the year 9999, in Unix seconds.
 _LATEST = 253_402_300_799
-_SUBJECT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+_SUBJECT_LENGTH_MAX = 255
+#: The actors that no issuer names: the service, its API keys, its sites, and operators.
+_OURS = re.compile(r"service|(?:key|site|cli):.*")
 
 #: What went wrong, told without the token's content.
 _WHY: dict[type[jwt.PyJWTError], str] = {
@@ -218,12 +220,20 @@ def _principal(claims: dict[str, Any], expires_at: float) -> Principal:
     purposes, recipient = claims.get("purposes"), claims.get("recipient")
     if not isinstance(controller, str) or not is_slug(controller):
         raise TokenRefused("The claim `controller` names one controller.")
-    if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
-        raise TokenRefused("The claim `sub` has 1 to 255 characters, no control characters.")
+    if (
+        not isinstance(subject, str)
+        or not 1 <= len(subject) <= _SUBJECT_LENGTH_MAX
+        or not subject.isprintable()
+    ):
+        raise TokenRefused(f"The claim `sub` has 1 to {_SUBJECT_LENGTH_MAX} visible characters.")
+    if _OURS.fullmatch(subject) is not None:
+        raise TokenRefused(
+            "The claim `sub` names one of the service's own: `service`, `key:`, `site:` or `cli:`."
+        )
     if not isinstance(scope, str):
         raise TokenRefused("The claim `scope` is one text of names with blanks between.")
     if purposes is not None and not (
-        isinstance(purposes, list) and all(isinstance(one, str) for one in purposes)
+        isinstance(purposes, list) and all(isinstance(one, str) and is_slug(one) for one in purposes)
     ):
         raise TokenRefused("The claim `purposes` is a list of names.")
     if recipient is not None and not (isinstance(recipient, str) and is_slug(recipient)):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 import msgspec
@@ -73,6 +73,18 @@ class _Remembered(msgspec.Struct, frozen=True):
     generation: int
 
 
+class Bearers(Protocol):
+    """Who a text speaks for that begins as API keys do (`http/api_keys.py`)."""
+
+    async def principal(self, presented: bytes) -> Principal:
+        """Raises TokenRefused, Unavailable, Overloaded."""
+        ...
+
+    def is_familiar(self, presented: bytes) -> bool:
+        """Whether somebody was let in by it before."""
+        ...
+
+
 class Tokens:
     """Verifies tokens, and remembers the verified ones by digest until they end or their issuer's keys change."""
 
@@ -82,16 +94,16 @@ class Tokens:
         *,
         check_controller: Callable[[str], Awaitable[object]],
         now: Callable[[], datetime],
-        api_key: Callable[[bytes], Awaitable[Principal]] | None = None,
+        api_keys: Bearers | None = None,
     ) -> None:
         """`check_controller` raises UnknownController where there is none of that name.
 
-        `api_key` tells who a text that begins as API keys do speaks for; without it such a text is no token.
+        Without `api_keys` a text that begins as they do is no token.
         """
         self._issuers = {issuer.trust.issuer: issuer for issuer in issuers}
         self._check_controller = check_controller
         self._now = now
-        self._api_key = api_key
+        self._api_keys = api_keys
         self._remembered: dict[bytes, _Remembered] = {}
 
     def known(self, authorization: bytes | None) -> Principal | None:
@@ -116,10 +128,16 @@ class Tokens:
         assert authorization is not None
         return await self.verify(authorization)
 
+    def is_familiar(self, authorization: bytes) -> bool:
+        """Whether it is an API key that let somebody in before. Looked up every few seconds, it is never `known`."""
+        if self._api_keys is None or (presented := _API_KEY.fullmatch(authorization)) is None:
+            return False
+        return self._api_keys.is_familiar(presented[1])
+
     async def verify(self, authorization: bytes) -> Principal:
         """Of one that is not known. Raises as `principal` does."""
-        if self._api_key is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
-            return await self._api_key(presented[1])
+        if self._api_keys is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
+            return await self._api_keys.principal(presented[1])
         match = _BEARER.fullmatch(authorization)
         if match is None:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")

@@ -86,9 +86,7 @@ def web_client_routes(public_url: str) -> list[HTTPRouteHandler]:
         return Response(described, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
     @get(f"/web/{{digest:str}}/{_NAME}", include_in_schema=False)
-    async def web_client_script(
-        request: Request[Any, Any, Any], digest: FromPath[str]
-    ) -> Response[bytes]:
+    async def web_client_script(request: Request[Any, Any, Any], digest: FromPath[str]) -> Response[bytes]:
         script = by_digest.get(digest)
         if script is None:
             raise NotFound("There is no script of this digest; /web names the newest.")

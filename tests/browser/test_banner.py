@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.banner_site import SITE_OF_ALL_KINDS, BannerPage
 from tests.browser.conftest import NewContext
@@ -112,6 +114,33 @@ async def test_who_changes_their_mind_withdraws_as_easily_as_they_agreed(site: B
     assert {"pixel refuse", "profile refuse"} <= set(said[4:])
     assert "pixel" not in await site.allowed()
     assert await site.stage.told(await site.visitor())
+
+
+async def test_settings_stay_open_while_the_service_answers(site: BannerPage) -> None:
+    answered, waiting = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        if route.request.method == "POST":
+            waiting.set()
+            await answered.wait()
+        await route.continue_()
+
+    await site.page.route("**/consents", slowly)
+    await site.open()
+    await site.button(site.banner, "accept_all").click()
+    await site.reopen.click()
+    await site.switch("matomo").uncheck()
+    await waiting.wait()
+
+    async def answer() -> None:
+        answered.set()
+
+    await site.told(answer)
+    await site.page.wait_for_function("localStorage.getItem('consent:ansettr-web:waiting') === null")
+    await expect(site.switch("matomo")).not_to_be_checked()
+    await site.told(lambda: site.button(site.settings, "save").click())
+
+    assert (await site.stage.said(await site.visitor()))[-1] == "matomo withdraw"
 
 
 async def test_what_rests_on_interests_stands_on_and_is_objected_to_with_its_switch(site: BannerPage) -> None:

@@ -62,7 +62,7 @@ async def test_R39_the_banner_asks_in_the_words_of_the_notices_and_no_tag_runs_b
     assert await page.locator("#banner button").all_inner_texts() == [
         "Refuse all",
         "Accept all",
-        "Choose yourself",
+        "Let me choose",
     ]
     await page.click("#customize")
     boxes = page.locator("#dialog input")

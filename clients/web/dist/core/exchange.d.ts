@@ -1,4 +1,4 @@
-import { type Copy } from './judging.js';
+import { type Shown } from './judging.js';
 import type { Memory } from './memory.js';
 import type { Asking, Notice, Trouble } from './types.js';
 /** What comes of speaking with the service. */
@@ -13,7 +13,7 @@ export declare class Exchange {
     /** Whether the service has told on this page what stands. */
     isTold: boolean;
     /** The notice's screens as this page fetched them last. */
-    shown: Pick<Copy, 'screens' | 'language'> | null;
+    shown: Shown | null;
     constructor(endpoint: string, language: string, memory: Memory, outcomes: Outcomes);
     notice(cache?: RequestCache): Promise<Notice>;
     /** Resolved when all that waits was told, or was put off. One at a time, among all pages of the site. */

@@ -22,8 +22,8 @@ export interface Waiting {
     visitor: string;
     body: ChoiceBody;
 }
-/** What the browser remembers between pages. Moments are milliseconds since 1970. */
-export interface Copy {
+/** What the browser remembers of the visitor between pages. Moments are milliseconds since 1970. */
+export interface State {
     visitor: string | null;
     /** When all of this is to be forgotten. */
     until: number;
@@ -32,16 +32,21 @@ export interface Copy {
     /** Goes up whenever what stands is written, so that an answer that was overtaken is seen to be. */
     turn: number;
     standing: Record<string, Standing>;
-    facts: Record<string, Facts>;
-    language: string;
-    screens: Partial<Record<Layer, string>>;
     /** What was chosen on a screen that did not hold any more. */
     outdated: string[];
     /** Until when the service asked not to be asked (Retry-After). */
     pause: number;
 }
-export declare function emptyCopy(): Copy;
-export declare function withNotice(copy: Copy, notice: Notice): Copy;
+/** What it remembers of the notice. */
+export interface Shown {
+    facts: Record<string, Facts>;
+    language: string;
+    screens: Partial<Record<Layer, string>>;
+}
+export type Copy = State & Shown;
+export declare const NO_STATE: State;
+export declare const NOTHING_SHOWN: Shown;
+export declare function shownBy(notice: Notice): Shown;
 /**
  * What stands for each purpose now: as the service told it, or by default where it told nothing; what has ended since;
  * and on top of it what was chosen here and waits to be told. `signal`: the browser asks not to sell or share (GPC).

@@ -1,4 +1,4 @@
-import { type Copy, type Waiting } from './judging.js';
+import { type Copy, type Shown, type State, type Waiting } from './judging.js';
 import { type CookieSettings } from './store.js';
 import type { Standing } from './types.js';
 /** What the browser remembers of a visitor. It is read anew each time, so that all pages of a site know the same. */
@@ -7,7 +7,12 @@ export declare class Memory {
     readonly key: string;
     constructor(key: string, cookie: CookieSettings);
     copy(): Copy;
-    write(change: Partial<Copy>): void;
+    write(change: Partial<State>): void;
+    /**
+     * Kept apart from what stands: another page may have written that a moment ago, and browsers tell their pages of each other's
+     * writing only in a while.
+     */
+    describe(shown: Shown): void;
     /** What was chosen and is not told yet, in order. */
     waiting(): Waiting[];
     enqueue(one: Waiting): void;

@@ -98,7 +98,8 @@ export class ConsentBanner extends HTMLElement {
   /** Ask where there is something to ask; else leave the page alone. */
   async #look(): Promise<void> {
     const asks = this.#consent?.mustAsk() ?? false;
-    if (!asks) this.#takeAway();
+    // Settings that somebody has before them stay, whatever is heard meanwhile.
+    if (!asks) this.#takeBannerAway();
     this.#reopen.hidden = asks || this.getAttribute('reopen') === 'none';
     if (!asks || this.#shown || this.#dialog) return;
     const notice = await this.#notice();
@@ -142,11 +143,15 @@ export class ConsentBanner extends HTMLElement {
   }
 
   #takeAway(): void {
-    this.#shown?.remove();
-    this.#shown = undefined;
+    this.#takeBannerAway();
     this.#dialog?.close();
     this.#dialog?.remove();
     this.#dialog = undefined;
+  }
+
+  #takeBannerAway(): void {
+    this.#shown?.remove();
+    this.#shown = undefined;
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== this.#room);
   }
 

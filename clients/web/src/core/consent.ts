@@ -152,7 +152,9 @@ class SiteConsent implements Consent {
       now[purpose] = `${status} ${permission.allowed}`;
     }
     this.#told = now;
-    const changed = Object.keys({ ...before, ...now }).filter((purpose) => before[purpose] !== now[purpose]);
+    // What is not known is as if nothing had been said.
+    const of = (told: Record<string, string>, purpose: string): string => told[purpose] ?? 'unknown false';
+    const changed = Object.keys({ ...before, ...now }).filter((purpose) => of(before, purpose) !== of(now, purpose));
     if (changed.length) this.#emit('change', changed);
     const asking = this.#askings();
     const wasAsking = this.#isAsking;

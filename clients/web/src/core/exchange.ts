@@ -1,4 +1,4 @@
-import { withNotice, type Copy, type Facts, type Waiting } from './judging.js';
+import { shownBy, type Facts, type Shown, type Waiting } from './judging.js';
 import type { Memory } from './memory.js';
 import { inTurn } from './turns.js';
 import type { Asking, Notice, Trouble } from './types.js';
@@ -23,7 +23,7 @@ export class Exchange {
   /** Whether the service has told on this page what stands. */
   isTold = false;
   /** The notice's screens as this page fetched them last. */
-  shown: Pick<Copy, 'screens' | 'language'> | null = null;
+  shown: Shown | null = null;
   readonly #endpoint: string;
   readonly #query: string;
   readonly #memory: Memory;
@@ -128,11 +128,11 @@ export class Exchange {
     if (visitor && Object.keys(standing).every((purpose) => facts[purpose])) return true;
     try {
       const notice = await this.notice();
-      // It may have been fetched long before, and what was kept of it cleared since.
-      const copy = withNotice(this.#memory.copy(), notice);
-      // What it does not show is not asked about again on every page.
-      const hidden = Object.keys(copy.standing).map((purpose) => [purpose, HIDDEN] as const);
-      this.#memory.write({ ...copy, facts: { ...Object.fromEntries(hidden), ...copy.facts } });
+      // Written once more, since what was kept of it may have been cleared; with what it does not show, so that the next page
+      // need not ask again.
+      const hidden = Object.keys(standing).map((purpose) => [purpose, HIDDEN] as const);
+      const shown = shownBy(notice);
+      this.#memory.describe({ ...shown, facts: { ...Object.fromEntries(hidden), ...shown.facts } });
     } catch (error) {
       return this.#fail((error as { cause: Answer }).cause);
     }
@@ -143,9 +143,8 @@ export class Exchange {
   async #fetchNotice(cache: RequestCache): Promise<Notice> {
     const answer = await call(`${this.#endpoint}/notice${this.#query}`, { cache });
     if (answer.status !== 200) throw new Error('The notice cannot be had.', { cause: answer });
-    const copy = withNotice(this.#memory.copy(), answer.body);
-    this.#memory.write(copy);
-    this.shown = copy;
+    this.shown = shownBy(answer.body);
+    this.#memory.describe(this.shown);
     this.#settle();
     this.#outcomes.changed();
     return answer.body;

@@ -26,8 +26,8 @@ export interface Waiting {
   body: ChoiceBody;
 }
 
-/** What the browser remembers between pages. Moments are milliseconds since 1970. */
-export interface Copy {
+/** What the browser remembers of the visitor between pages. Moments are milliseconds since 1970. */
+export interface State {
   visitor: string | null;
   /** When all of this is to be forgotten. */
   until: number;
@@ -36,31 +36,25 @@ export interface Copy {
   /** Goes up whenever what stands is written, so that an answer that was overtaken is seen to be. */
   turn: number;
   standing: Record<string, Standing>;
-  facts: Record<string, Facts>;
-  language: string;
-  screens: Partial<Record<Layer, string>>;
   /** What was chosen on a screen that did not hold any more. */
   outdated: string[];
   /** Until when the service asked not to be asked (Retry-After). */
   pause: number;
 }
 
-export function emptyCopy(): Copy {
-  return {
-    visitor: null,
-    until: 0,
-    at: 0,
-    turn: 0,
-    standing: {},
-    facts: {},
-    language: '',
-    screens: {},
-    outdated: [],
-    pause: 0,
-  };
+/** What it remembers of the notice. */
+export interface Shown {
+  facts: Record<string, Facts>;
+  language: string;
+  screens: Partial<Record<Layer, string>>;
 }
 
-export function withNotice(copy: Copy, notice: Notice): Copy {
+export type Copy = State & Shown;
+
+export const NO_STATE: State = { visitor: null, until: 0, at: 0, turn: 0, standing: {}, outdated: [], pause: 0 };
+export const NOTHING_SHOWN: Shown = { facts: {}, language: '', screens: {} };
+
+export function shownBy(notice: Notice): Shown {
   const facts: Record<string, Facts> = {};
   for (const one of notice.purposes) {
     facts[one.purpose] = {
@@ -70,9 +64,9 @@ export function withNotice(copy: Copy, notice: Notice): Copy {
       cookies: one.cookies.map(({ name }) => name),
     };
   }
-  const screens: Copy['screens'] = {};
+  const screens: Shown['screens'] = {};
   for (const one of notice.layers) screens[one.layer] = one.screen_hash;
-  return { ...copy, facts, screens, language: notice.language };
+  return { facts, screens, language: notice.language };
 }
 
 /** Statuses after which a banner asks again at once. */

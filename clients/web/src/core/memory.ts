@@ -1,4 +1,4 @@
-import { emptyCopy, type Copy, type Waiting } from './judging.js';
+import { NO_STATE, NOTHING_SHOWN, type Copy, type Shown, type State, type Waiting } from './judging.js';
 import { openStore, random, readVisitor, writeVisitor, type CookieSettings } from './store.js';
 import type { Standing } from './types.js';
 
@@ -12,8 +12,8 @@ export class Memory {
   readonly key: string;
   readonly #cookie: CookieSettings;
   readonly #store = openStore();
-  #raw: string | null = null;
-  #copy: Copy = emptyCopy();
+  #read: [string | null, string | null] = [null, null];
+  #copy: Copy = { ...NO_STATE, ...NOTHING_SHOWN };
 
   constructor(key: string, cookie: CookieSettings) {
     this.key = key;
@@ -22,16 +22,25 @@ export class Memory {
   }
 
   copy(): Copy {
-    const raw = this.#store.get(this.key);
-    if (raw !== this.#raw) {
-      this.#raw = raw;
-      this.#copy = { ...emptyCopy(), ...(parse(raw) as Partial<Copy> | null) };
+    const [state, shown] = [this.#store.get(this.key), this.#store.get(this.#shownKey)];
+    if (state !== this.#read[0] || shown !== this.#read[1]) {
+      this.#read = [state, shown];
+      this.#copy = { ...NO_STATE, ...NOTHING_SHOWN, ...asObject(state), ...asObject(shown) };
     }
     return this.#copy;
   }
 
-  write(change: Partial<Copy>): void {
-    this.#store.set(this.key, JSON.stringify({ ...this.copy(), ...change }));
+  write(change: Partial<State>): void {
+    const { facts: _facts, language: _language, screens: _screens, ...state } = this.copy();
+    this.#store.set(this.key, JSON.stringify({ ...state, ...change }));
+  }
+
+  /**
+   * Kept apart from what stands: another page may have written that a moment ago, and browsers tell their pages of each other's
+   * writing only in a while.
+   */
+  describe(shown: Shown): void {
+    this.#store.set(this.#shownKey, JSON.stringify(shown));
   }
 
   /** What was chosen and is not told yet, in order. */
@@ -94,6 +103,10 @@ export class Memory {
     } else if (!own && visitor && until <= Date.now()) this.forget();
   }
 
+  get #shownKey(): string {
+    return `${this.key}:notice`;
+  }
+
   #keep(waiting: Waiting[]): void {
     this.#store.set(`${this.key}:waiting`, waiting.length ? JSON.stringify(waiting) : null);
   }
@@ -101,6 +114,11 @@ export class Memory {
   #end(): number {
     return Date.now() + this.#cookie.days * 86400000;
   }
+}
+
+function asObject(text: string | null): object {
+  const value = parse(text);
+  return typeof value === 'object' && value !== null ? value : {};
 }
 
 function parse(text: string | null): unknown {

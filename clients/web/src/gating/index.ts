@@ -37,6 +37,7 @@ class Gating {
   readonly #observer = new MutationObserver((mutations) => this.#added(mutations));
   readonly #ends: () => void;
   #allowed = new Set<string>();
+  #isEnded = false;
 
   constructor(consent: Consent, options: GateOptions) {
     this.#consent = consent;
@@ -44,17 +45,20 @@ class Gating {
     denyFirst(options);
     this.#observer.observe(document.documentElement, { childList: true, subtree: true });
     this.#ends = consent.on('change', () => this.#judge());
+    void consent.ready.then(() => this.#judge());
     this.#judge();
     this.#apply(document.documentElement);
   }
 
   end(): void {
+    this.#isEnded = true;
     this.#observer.disconnect();
     this.#ends();
   }
 
   /** Act on what is allowed now and was not before, or the other way round. */
   #judge(): void {
+    if (this.#isEnded) return;
     const standing = this.#consent.standing();
     const allowed = new Set(Object.keys(standing).filter((purpose) => this.#consent.allows(purpose)));
     const before = this.#allowed;

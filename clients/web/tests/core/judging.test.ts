@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { emptyCopy, judge, withNotice, type ChoiceBody, type Waiting } from '../../src/core/judging.js';
+import { judge, NO_STATE, shownBy, type ChoiceBody, type Waiting } from '../../src/core/judging.js';
 import type { Said } from '../../src/core/types.js';
 import { notice, purpose } from '../service.js';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const copy = {
-  ...withNotice(emptyCopy(), notice(purpose('matomo'), purpose('interests', { choices: ['refused'], allowed_by_default: true }))),
+  ...NO_STATE,
+  ...shownBy(notice(purpose('matomo'), purpose('interests', { choices: ['refused'], allowed_by_default: true }))),
   visitor: 'me',
 };
 

@@ -58,7 +58,7 @@ test('what this page showed is named, though another page has fetched a newer no
   service.notice = { ...service.notice, layers: [{ layer: 'banner', buttons: [], screen_hash: 'newer' }] };
   await openPage();
   await settled();
-  expect(localStorage.getItem(KEY)).toContain('newer');
+  expect(localStorage.getItem(`${KEY}:notice`)).toContain('newer');
 
   await here.choose({ layer: 'banner', choices: { matomo: 'given' } });
 

@@ -74,6 +74,14 @@ class Client:
             f"{self.path}/subjects", json=body, headers={**self.headers, **headers}
         )
 
+    async def sent(self, body: Any, client: httpx.AsyncClient) -> httpx.Response:
+        """By this process, and again as long as it is told to: a person at whom much happens at once may be busy."""
+        for _ in range(50):
+            answer = await client.post(f"{self.path}/subjects", json=body, headers=self.headers)
+            if answer.status_code != 503:
+                break
+        return answer
+
     async def send(self, content: bytes, **headers: str) -> httpx.Response:
         return await self._client.post(
             f"{self.path}/subjects", content=content, headers={**self.headers, **headers}

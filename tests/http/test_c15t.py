@@ -95,6 +95,14 @@ async def test_R39_what_is_necessary_and_what_is_not_sent_is_not_said(stage: Sta
     assert await stage.said() == ["matomo grant"]
 
 
+async def test_R39_nobody_agrees_to_what_is_necessary(stage: Stage) -> None:
+    """It came to rest on consent after the site was set up: c15t's client sends `true`, whatever the visitor does."""
+    await stage.publish("orders", "material", "consent")
+    await Client(stage).saves("measurement")
+
+    assert [one for one in await stage.said() if "orders" in one] == []
+
+
 async def test_R39_nothing_is_given_with_the_button_for_no(stage: Stage) -> None:
     client = Client(stage)
     body = await client.body("measurement", "marketing", consentAction="necessary")
@@ -120,9 +128,8 @@ async def test_R39_twenty_at_once_over_two_processes_are_one(stage: Stage) -> No
     client = Client(stage)
     body = await client.body("measurement")
     async with stage.another_process() as other:
-        path, headers = f"{client.path}/subjects", client.headers
         clients = [stage.api.client if number % 2 else other for number in range(20)]
-        answers = await asyncio.gather(*(one.post(path, json=body, headers=headers) for one in clients))
+        answers = await asyncio.gather(*(client.sent(body, one) for one in clients))
 
     assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
     assert len(await stage.records()) == 6
@@ -146,7 +153,9 @@ async def test_R39_both_of_a_batch_are_judged_by_their_moments(stage: Stage) -> 
     for _ in range(10):
         client = Client(stage)
         earlier, later = await client.body("measurement"), await client.body()
-        first, second = await asyncio.gather(client.post(later), client.post(earlier))
+        first, second = await asyncio.gather(
+            *(client.sent(one, stage.api.client) for one in (later, earlier))
+        )
         assert {first.status_code, second.status_code} == {201}
         assert ticks((await client.read()).json()["consents"][0]["preferences"]) == ""
 

@@ -23,6 +23,12 @@ export function openStore(): Store {
         memory.delete(key);
       } catch {
         memory.set(key, value);
+        try {
+          // What is left there is no longer so: the next page must not act upon it.
+          localStorage.removeItem(key);
+        } catch {
+          // Nor can it be read, then.
+        }
       }
     },
   };

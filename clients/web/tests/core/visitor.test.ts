@@ -100,3 +100,17 @@ test('who is somebody else now has another id and nothing that was known', async
   expect(changed.flat()).toContain('matomo');
   expect(consent.mustAsk()).toBe(true);
 });
+
+test('where there is no room any more, the next page acts upon nothing that has changed since', async () => {
+  const first = await openPage();
+  await first.choose({ layer: 'banner', choices: { matomo: 'given' } });
+  vi.spyOn(Storage.prototype, 'setItem').mockImplementation(() => {
+    throw new DOMException('full', 'QuotaExceededError');
+  });
+  await first.choose({ layer: 'settings', choices: { matomo: 'withdrawn' } });
+  expect(first.allows('matomo')).toBe(false);
+
+  const consent = await openPage();
+
+  expect(consent.allows('matomo')).toBe(false);
+});

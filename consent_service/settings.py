@@ -143,17 +143,20 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _keys(text: str) -> dict[str, Secret]:
-    """Two ids for the same bytes are refused: an identifier would have the same hash twice."""
+    """Two ids for the same bytes are refused: an identifier would have the same hash twice.
+
+    Faults name a key by its place: where the id was forgotten, the key itself stands in its stead.
+    """
     keys: set[bytes] = set()
-    for name, value in _pairs(text).items():
+    for place, value in enumerate(_pairs(text).values(), 1):
         try:
             raw = base64.b64decode(value, validate=True)
         except binascii.Error as error:
-            raise ValueError(f"key {name!r} is not base64") from error
+            raise ValueError(f"key {place} is not id=base64") from error
         if len(raw) != 32:
-            raise ValueError(f"key {name!r} has {len(raw)} bytes, 32 are needed")
+            raise ValueError(f"key {place} has {len(raw)} bytes behind its id, 32 are needed (id=base64)")
         if raw in keys:
-            raise ValueError(f"key {name!r} is another's bytes again")
+            raise ValueError(f"key {place} is another's bytes again")
         keys.add(raw)
     return _passwords(text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -165,9 +166,22 @@ def _passwords(text: str) -> dict[str, Secret]:
     return {name: Secret(value) for name, value in _pairs(text).items()}
 
 
+#: One of the hosts of a database's URL; without any it is in the query.
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(:\d{1,5})?")
+
+
 def _database(text: str) -> Secret:
-    if urlsplit(text).scheme not in ("postgres", "postgresql"):
-        raise ValueError("must be a postgresql:// URL")
+    """Whoever takes such a URL apart later would quote what it stumbles over, and that is part of a password."""
+    try:
+        parts = urlsplit(text)
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        is_whole = parts.scheme in ("postgres", "postgresql") and all(map(_HOST.fullmatch, hosts))
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError(
+            "must be a postgresql:// URL, with / ? # [ ] @ of a password as %2F %3F %23 %5B %5D %40"
+        )
     return Secret(text)
 
 

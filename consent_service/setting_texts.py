@@ -60,7 +60,9 @@ def database(text: str) -> str:
     if parts.scheme not in ("postgres", "postgresql") or not all(
         (found := _DATABASE_HOST.fullmatch(host)) and int(found["port"] or 1) <= _PORT_MAX for host in hosts
     ):
-        raise ValueError("must be a postgresql:// URL")
+        raise ValueError(
+            "must be a postgresql:// URL, with / ? # [ ] @ of a password as %2F %3F %23 %5B %5D %40"
+        )
     return text
 
 

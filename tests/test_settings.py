@@ -56,6 +56,22 @@ def test_a_key_whose_id_was_forgotten_does_not_stand_in_the_fault(name: str, wri
     assert not any(one.rstrip("=") in str(caught.value) for one in (key, OTHER_KEYS))
 
 
+@pytest.mark.parametrize("hosts", ["db", "db:5432", "[fd00::1]:5432", "one:5432,two:5432", ""])
+def test_a_database_may_have_several_hosts_or_a_socket(hosts: str) -> None:
+    url = f"postgresql://consent_service:hidden%2Fword@{hosts}/consent?host=/run/postgresql"
+
+    assert load_settings({"CONSENT_DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize("password", ["hidden/word", "hidden?word", "hidden#word", "hid[den", "hidden\u2100"])
+def test_a_password_that_is_not_escaped_does_not_stand_in_the_fault(password: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"CONSENT_DATABASE_URL": f"postgresql://consent_service:{password}@db/consent"})
+
+    assert "CONSENT_DATABASE_URL" in str(caught.value)
+    assert "hid" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -16,7 +16,7 @@ ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.e
 FIND_CHROMIUM := $(PYTHON) -m tests.chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check demo bench screenshots lock proto web clean
+.PHONY: help run test soak check demo bench screenshots lock audit proto web clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ lock: $(VENV)/.development ## write the lock files anew: Python packages and Kaf
 	$(COMPILE) $(UPGRADE) --extra embedded --group dev --constraint requirements-embedded.lock \
 		--output-file requirements-dev.lock
 	$(PYTHON) -m consent_service.embedded.lock_jars
+
+audit: $(VENV)/.development ## ask the database of known weaknesses about every locked package; needs a network (ARGS=... for uv audit)
+	@exec $(PYTHON) -m tests.packaging.audit $(ARGS)
 
 clean: ## remove what make installed and what the tools left behind; data folders are kept
 	rm -rf $(VENV) build dist tests/contracts/npm/node_modules clients/web/node_modules tests/browser/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -44,6 +44,18 @@ def test_all_faults_are_named_together() -> None:
     ]
 
 
+@pytest.mark.parametrize("written", ["{}", "{}l1", "l1:{}", "l1={},{}", "{},{}"])
+@pytest.mark.parametrize("name", ["CONSENT_LOOKUP_KEYS", "CONSENT_SEALING_KEYS"])
+def test_a_key_whose_id_was_forgotten_does_not_stand_in_the_fault(name: str, written: str) -> None:
+    """It would go on to a log, and a log to everybody."""
+    key = base64.b64encode(bytes(range(32))).decode()
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"CONSENT_DATABASE_URL": URL, name: written.format(key, OTHER_KEYS)})
+
+    assert name in str(caught.value)
+    assert not any(one.rstrip("=") in str(caught.value) for one in (key, OTHER_KEYS))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -49,9 +49,13 @@ class ServiceHealth:
     def __init__(self, database: Database, relay: Relay | None) -> None:
         self._database = database
         self._relay = relay
+        self._asking: asyncio.Task[bool] | None = None
 
     async def database(self) -> bool:
-        return await self._database.answers()
+        """Who comes while it is being asked shares the answer: anybody may ask, and takes one connection for all."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._database.answers(), name="is the database there")
+        return await asyncio.shield(self._asking)
 
     async def broker(self) -> bool | None:
         return None if self._relay is None else not self._relay.failing

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from consent_service.app.pools import keyring_from, open_pool
+from consent_service.cli.arguments import actor_of, add_why
 from consent_service.cli.events import count, needed
 from consent_service.cli.keys_told import advice, is_wanting, line_of, table
 from consent_service.cli.progress import Walked
@@ -67,14 +68,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     forget.add_argument("id", metavar="ID", type=_key_id)
     forget.set_defaults(handler=run_forget, needs_settings=True)
-    for command, actor in ((rotate, "keys rotate"), (forget, "keys forget")):
-        command.add_argument(
-            "--actor",
-            metavar="NAME",
-            type=_name,
-            default=actor,
-            help=f"who the audit says it was, no e-mail address; default: {actor}",
-        )
+    for command in (rotate, forget):
+        add_why(command)
         command.add_argument(
             "--rows-per-s",
             metavar="NUMBER",
@@ -216,7 +211,8 @@ async def _open_rotation(
             database,
             counting,
             keyring,
-            actor=arguments.actor,
+            actor=actor_of(arguments),
+            reason=arguments.reason,
             rows_per_s=arguments.rows_per_s,
             report=report,
             progress=progress,
@@ -227,12 +223,6 @@ def _key_id(text: str) -> str:
     if _KEY_ID.fullmatch(text) is None:
         raise argparse.ArgumentTypeError("an id is 1 to 64 letters, digits, dots, hyphens and underscores")
     return text
-
-
-def _name(text: str) -> str:
-    if not 1 <= len(text.strip()) <= 200:
-        raise argparse.ArgumentTypeError("a name has 1 to 200 characters")
-    return text.strip()
 
 
 def _positive(text: str) -> int:

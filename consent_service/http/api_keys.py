@@ -38,6 +38,10 @@ class _Memory(Generic[Kept]):
         kept = self._kept.get(digest)
         return None if kept is None or self._seconds() >= kept[1] else kept[0]
 
+    def has(self, digest: bytes) -> bool:
+        """Whether it is among the newest, also where it counts no more."""
+        return digest in self._kept
+
     def keep(self, digest: bytes, what: Kept) -> None:
         self._kept.pop(digest, None)
         while len(self._kept) >= REMEMBERED_MAX:
@@ -83,6 +87,10 @@ class PresentedKeys:
                 return self._recall(digest) or await self._look_up(name, digest)
         finally:
             self._waiting -= 1
+
+    def is_familiar(self, presented: bytes) -> bool:
+        """Whether the key let somebody in before, however long ago. It costs no more than it did then."""
+        return len(presented) <= LENGTH_MAX and self._believed.has(hash_api_key(presented.decode("ascii")))
 
     def _recall(self, digest: bytes) -> Principal | None:
         why = self._refused.recall(digest)

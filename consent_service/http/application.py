@@ -34,7 +34,7 @@ def build_app(services: Services, *, public_url: str, demo: Path | None = None) 
         services.issuers,
         check_controller=services.catalogue.purposes,
         now=services.now,
-        api_key=PresentedKeys(services.api_keys, now=services.now).principal,
+        api_keys=PresentedKeys(services.api_keys, now=services.now),
     )
     endpoints = {
         path: (SiteEndpoint if path.startswith(SITES) else Endpoint)(operations, services, tokens)

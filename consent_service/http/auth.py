@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 import msgspec
@@ -34,7 +34,9 @@ _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+) *")
 _API_KEY = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(%b[A-Za-z0-9._~+/=-]*) *" % PREFIX.encode())
 #: The end of the year 9999, in Unix seconds.
 _LATEST = 253_402_300_799
-_SUBJECT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+_SUBJECT_LENGTH_MAX = 255
+#: The actors that no issuer names, however written: the service, its API keys, its sites, and operators.
+_OURS = re.compile(r"service|(?:key|site|cli):.*", re.IGNORECASE)
 
 #: What went wrong, told without the token's content.
 _WHY: dict[type[jwt.PyJWTError], str] = {
@@ -71,6 +73,18 @@ class _Remembered(msgspec.Struct, frozen=True):
     generation: int
 
 
+class Bearers(Protocol):
+    """Who a text speaks for that begins as API keys do (`http/api_keys.py`)."""
+
+    async def principal(self, presented: bytes) -> Principal:
+        """Raises TokenRefused, Unavailable, Overloaded."""
+        ...
+
+    def is_familiar(self, presented: bytes) -> bool:
+        """Whether somebody was let in by it before."""
+        ...
+
+
 class Tokens:
     """Verifies tokens, and remembers the verified ones by digest until they end or their issuer's keys change."""
 
@@ -80,16 +94,16 @@ class Tokens:
         *,
         check_controller: Callable[[str], Awaitable[object]],
         now: Callable[[], datetime],
-        api_key: Callable[[bytes], Awaitable[Principal]] | None = None,
+        api_keys: Bearers | None = None,
     ) -> None:
         """`check_controller` raises UnknownController where there is none of that name.
 
-        `api_key` tells who a text that begins as API keys do speaks for; without it such a text is no token.
+        Without `api_keys` a text that begins as they do is no token.
         """
         self._issuers = {issuer.trust.issuer: issuer for issuer in issuers}
         self._check_controller = check_controller
         self._now = now
-        self._api_key = api_key
+        self._api_keys = api_keys
         self._remembered: dict[bytes, _Remembered] = {}
 
     def known(self, authorization: bytes | None) -> Principal | None:
@@ -114,10 +128,16 @@ class Tokens:
         assert authorization is not None
         return await self.verify(authorization)
 
+    def is_familiar(self, authorization: bytes) -> bool:
+        """Whether it is an API key that let somebody in before. Looked up every few seconds, it is never `known`."""
+        if self._api_keys is None or (presented := _API_KEY.fullmatch(authorization)) is None:
+            return False
+        return self._api_keys.is_familiar(presented[1])
+
     async def verify(self, authorization: bytes) -> Principal:
         """Of one that is not known. Raises as `principal` does."""
-        if self._api_key is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
-            return await self._api_key(presented[1])
+        if self._api_keys is not None and (presented := _API_KEY.fullmatch(authorization)) is not None:
+            return await self._api_keys.principal(presented[1])
         match = _BEARER.fullmatch(authorization)
         if match is None:
             raise TokenRefused("The header is not `Authorization: Bearer <token>`.")
@@ -218,12 +238,20 @@ def _principal(claims: dict[str, Any], expires_at: float) -> Principal:
     purposes, recipient = claims.get("purposes"), claims.get("recipient")
     if not isinstance(controller, str) or not is_slug(controller):
         raise TokenRefused("The claim `controller` names one controller.")
-    if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
-        raise TokenRefused("The claim `sub` has 1 to 255 characters, no control characters.")
+    if (
+        not isinstance(subject, str)
+        or not 1 <= len(subject) <= _SUBJECT_LENGTH_MAX
+        or not subject.isprintable()
+    ):
+        raise TokenRefused(f"The claim `sub` has 1 to {_SUBJECT_LENGTH_MAX} visible characters.")
+    if _OURS.fullmatch(subject) is not None:
+        raise TokenRefused(
+            "The claim `sub` names one of the service's own: `service`, `key:`, `site:` or `cli:`."
+        )
     if not isinstance(scope, str):
         raise TokenRefused("The claim `scope` is one text of names with blanks between.")
     if purposes is not None and not (
-        isinstance(purposes, list) and all(isinstance(one, str) for one in purposes)
+        isinstance(purposes, list) and all(isinstance(one, str) and is_slug(one) for one in purposes)
     ):
         raise TokenRefused("The claim `purposes` is a list of names.")
     if recipient is not None and not (isinstance(recipient, str) and is_slug(recipient)):

@@ -109,7 +109,9 @@ async def save_choice(call: Call, services: Services) -> Reply:
 async def read_subject(call: Call, services: Services) -> Reply:
     """What stands for this browser's visitor; nobody is made by asking."""
     site, subject_id = _site(call), _subject(call)
-    told = services.guards.sites.admit_reading(call.visit.network, _counted(call.visit, subject_id))
+    told = services.guards.sites.admit_reading(
+        call.visit.network, _counted(call.visit, subject_id), site.key.encode()
+    )
     found = await standing(services.visitors, site, Visitor(subject_id, call.visit.has_signal))
     if found.since is None:
         raise NotFound("Nothing was saved under this id.")
@@ -127,9 +129,10 @@ async def read_subject(call: Call, services: Services) -> Reply:
 
 async def claim_identity(call: Call, services: Services) -> Reply:
     """As the client expects it; the claim is proven by the site's own back end, over /v1, or never."""
-    _site(call)
-    subject_id, body = _subject(call), call.json(_patch_body)
-    told = services.guards.sites.admit_reading(call.visit.network, _counted(call.visit, subject_id))
+    site, subject_id, body = _site(call), _subject(call), call.json(_patch_body)
+    told = services.guards.sites.admit_reading(
+        call.visit.network, _counted(call.visit, subject_id), site.key.encode()
+    )
     answer = C15tPatchedBody(success=True, subject=C15tClaimed(subject_id, body.external_id))
     return json_reply(200, answer, *told)
 

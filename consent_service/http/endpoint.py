@@ -97,11 +97,14 @@ class Answering(ABC):
         return await self._verified(scope, authorization)
 
     async def _verified(self, scope: AsgiScope, authorization: bytes) -> Principal:
-        """Verifying costs; whoever sends many that are not valid is not listened to for a while."""
+        """Verifying costs; whoever sends many that are not valid is not listened to for a while.
+
+        Others of that network go on with what is in use: tokens that are known, API keys that are familiar.
+        """
         guards = self._services.guards
         network, bad_tokens = guards.networks.of(scope), guards.bad_tokens
         counted = bad_tokens.look(network)
-        if not counted.allowed:
+        if not counted.allowed and not self._tokens.is_familiar(authorization):
             self._services.metrics.limited.labels(counted.policy).inc()
             raise limit_reached(counted)
         try:

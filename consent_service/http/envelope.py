@@ -50,7 +50,8 @@ class Envelope:
         headers = dict(scope["headers"])
         request_id = read_request_id(headers.get(b"x-request-id")) or self._new_request_id()
         scope[REQUEST_ID] = request_id
-        found = self._router.find(scope["path"])
+        # As it was sent: our paths need no escapes, and what a proxy has a rule for must have no other spelling.
+        found = self._router.find(scope["raw_path"].decode("latin-1"))
         if found is None:
             await self._pass_on(scope, receive, send, begun)
             return

@@ -6,15 +6,15 @@ import re
 
 from consent_service.domain.languages import is_language_tag
 
-#: More than any browser sends.
-LANGUAGES_MAX = 20
+#: More than any browser sends. What stands behind them is not read: a header may be as long as a head.
+ITEMS_MAX = 20
 _QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
 
 def read_languages(header: bytes | None) -> list[str]:
     """Accept-Language as tags, the preferred first; what is no tag, unwanted (`q=0`) or `*` is left out."""
     weighed = []
-    for name, weight in _items(header)[:LANGUAGES_MAX]:
+    for name, weight in _items(header):
         if weight > 0 and is_language_tag(name):
             weighed.append((name, weight))
     return [name for name, _ in sorted(weighed, key=lambda one: -one[1])]
@@ -35,10 +35,11 @@ def has_already(if_none_match: bytes | None, tag: bytes) -> bool:
 
 
 def _items(header: bytes | None) -> list[tuple[str, float]]:
-    """Names with their quality values, 1 where there is none; one that cannot be read counts as unwanted."""
+    """The first names with their quality values, 1 where there is none; one that cannot be read counts as unwanted."""
     found = []
-    for part in (header or b"").decode("latin-1").split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
+    for part in (header or b"").decode("latin-1").split(",", ITEMS_MAX)[:ITEMS_MAX]:
+        # One parameter is known; of more the rest is one that is not.
+        name, *parameters = (piece.strip() for piece in part.split(";", 2))
         weight = 1.0
         for parameter in parameters:
             match = _QUALITY.fullmatch(parameter.lower().replace(" ", ""))

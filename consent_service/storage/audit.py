@@ -49,23 +49,29 @@ async def insert_entries(connection: Connection, entries: Sequence[AuditEntry]) 
     )
 
 
-_IS_THERE = """
-    select exists (
-        select
-        from audit
-        where controller = $1
-          and audit_id = $2
-          and actor = $3
-          and action = $4)
+_DETAILS = """
+    select details
+    from audit
+    where controller = $1
+      and audit_id = $2
+      and actor = $3
+      and action = $4
+      and at > $5
 """
 
 
-async def is_entered(
-    connection: Connection, controller: str, audit_id: UUID, *, actor: str, action: AuditAction
-) -> bool:
-    """Whether the trail tells of this act by this actor under that id."""
-    there: bool = await connection.fetchval(_IS_THERE, controller, audit_id, actor, action)
-    return there
+async def read_details(
+    connection: Connection,
+    controller: str,
+    audit_id: UUID,
+    *,
+    actor: str,
+    action: AuditAction,
+    since: datetime,
+) -> dict[str, Any] | None:
+    """What the trail tells of this actor's act under that id; None where it was not after `since`, or never."""
+    details = await connection.fetchval(_DETAILS, controller, audit_id, actor, action, since)
+    return None if details is None else msgspec.json.decode(details, type=dict[str, Any])
 
 
 class ToldEntry(msgspec.Struct, frozen=True):

@@ -70,11 +70,20 @@ _DELETE = """
 delete from outbox o
 using unnest($1::uuid[], $2::bigint[]) as done (subject_id, position)
 where o.subject_id = done.subject_id and o.position = done.position
+  and not exists (
+    select from outbox before
+    where before.subject_id = o.subject_id and before.position < o.position
+      and before.position <> all ($2::bigint[])
+      and (o.kind <> 'purpose' or (before.controller = o.controller and before.purpose = o.purpose)))
 """
 
 
 async def delete_pointers(connection: Connection, pointers: Sequence[Pointer]) -> None:
-    """Remove exactly these rows; those that are gone already do not matter."""
+    """Remove these rows; those that are gone already do not matter.
+
+    One stays, to be told once more, if something older of the same subject or purpose is there that is not among them:
+    a server that crashed brings back what was removed last, and nothing of that may be told behind what came after it.
+    """
     await connection.execute(
         _DELETE, [pointer.subject_id for pointer in pointers], [pointer.position for pointer in pointers]
     )

@@ -12,6 +12,8 @@ from consent_service.storage.database import Connection
 _SET = """
 set local synchronous_commit = on;
 set local idle_in_transaction_session_timeout = '2s';
+-- The connection's own runs since the transaction began, and is not shortened but by ending it.
+set local transaction_timeout = 0;
 set local transaction_timeout = '4s';
 """
 

@@ -101,7 +101,7 @@ class _Walked:
 class Rotation:
     """As role consent_keeper. `counting` is a database whose statements may take long; it only reads.
 
-    `actor` is whom the audit names. `report` is told each fault, `progress` how much is left and of how much.
+    `actor` and `reason` are the audit's. `report` is told each fault, `progress` how much is left and of how much.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Rotation:
         keyring: Keyring,
         *,
         actor: str,
+        reason: str | None = None,
         rows_per_s: int,
         page_rows: int = PAGE_ROWS,
         report: Callable[[Fault], None] = lambda _: None,
@@ -122,12 +123,11 @@ class Rotation:
         self._database = database
         self._counting = counting
         self._keyring = keyring
-        self._actor = actor
+        self._actor, self._reason = actor, reason
         # No page waits longer than a second for its pace.
         self._page_rows = min(page_rows, rows_per_s)
         self._report, self._progress = report, progress
-        self._now = now
-        self._pace = Pace(rows_per_s, seconds=seconds, sleep=sleep)
+        self._now, self._pace = now, Pace(rows_per_s, seconds=seconds, sleep=sleep)
         self._faults: set[Fault] = set()
         self._due = self._done = 0
 
@@ -347,4 +347,4 @@ class Rotation:
 
     def _entry(self, controller: str, action: AuditAction, details: dict[str, Any]) -> AuditEntry:
         at = self._now()
-        return AuditEntry(clock.new_id(at), controller, at, self._actor, action, details=details)
+        return AuditEntry(clock.new_id(at), controller, at, self._actor, action, None, details, self._reason)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 from consent_service.domain.audit import AuditAction
 from consent_service.domain.errors import UnknownController
-from consent_service.storage.audit import insert_entries, is_entered
+from consent_service.storage.audit import insert_entries, read_details
 from consent_service.storage.catalogue import read_topic_prefix
 from consent_service.storage.database import Connection, Database
 from consent_service.storage.epochs import read_epoch
@@ -21,6 +21,8 @@ from consent_service.usecases.catalogue import Catalogue
 from consent_service.usecases.subjects import ConsentItem, consent_item
 from consent_service.usecases.submissions import Caller
 
+#: How long the pages of one export may take; what comes later is entered as another.
+EXPORT_MAX = timedelta(days=1)
 #: Comes before every subject and purpose.
 BEGINNING = (UUID(int=0), "")
 
@@ -90,15 +92,26 @@ class States:
     async def _exported(
         self, connection: Connection, caller: Caller, after: tuple[UUID, str], export_id: UUID | None
     ) -> UUID:
-        """The export that a page is part of. One that the trail does not know begins here: cursors are no secret."""
-        action = AuditAction.STATES_EXPORTED
-        if export_id is not None and await is_entered(
-            connection, caller.controller, export_id, actor=caller.subject, action=action
-        ):
-            return export_id
-        behind = None if after == BEGINNING else after[0]
+        """The export that a page is part of. Where the trail tells of none that the page could be of, one begins here:
+        cursors are no secret, and whoever has one writes another.
+        """
+        action, now = AuditAction.STATES_EXPORTED, self._now()
         purposes = None if caller.purposes is None else sorted(caller.purposes)
-        told = entry(caller, action, self._now(), behind=behind, purposes=purposes)
+        if export_id is not None:
+            begun = await read_details(
+                *(connection, caller.controller, export_id),
+                actor=caller.subject,
+                action=action,
+                since=now - EXPORT_MAX,
+            )
+            if (
+                begun is not None
+                and begun.get("purposes") == purposes
+                and str(after[0]) >= begun.get("behind", "")
+            ):
+                return export_id
+        behind = None if after == BEGINNING else after[0]
+        told = entry(caller, action, now, behind=behind, purposes=purposes)
         await insert_entries(connection, [told])
         return told.audit_id
 

@@ -14,7 +14,7 @@ from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import free_port
 from consent_service.events.publishing.kafka import Kafka, Publisher, PublishingFailed
 from consent_service.events.publishing.relay import Relay
-from consent_service.events.wire.consume import read_change
+from consent_service.events.wire.consume import read_change, read_state
 from consent_service.events.wire.messages import Message
 from consent_service.metrics import Metrics
 from tests.databases import TestDatabase
@@ -36,6 +36,12 @@ async def sequences(stream: Stream) -> dict[int, list[int]]:
     """By subject's number, the sequences in the order in which they lie on the topic."""
     changes = [read_change(message).change for message in await stream.messages(stream.changes)]
     return {subject_id.int & 0xFFFF: found for subject_id, found in by_subject(changes).items()}
+
+
+async def last_stated(stream: Stream) -> int | None:
+    """The sequence of the last state on the topic."""
+    states = [read_state(message) for message in await stream.messages(stream.state)]
+    return states[-1].sequence if states and states[-1] else None
 
 
 async def test_R30_two_relays_share_the_groups_and_break_nobodys_order(stream: Stream) -> None:
@@ -102,6 +108,33 @@ async def test_what_was_acknowledged_but_not_deleted_comes_again_under_the_same_
     assert len(events) > 2
     assert {event.event_id for event in events} == {str(a_record(1, n).record_id) for n in (1, 2)}
     assert without_repetition([event.change.sequence for event in events]) == [1, 2]
+
+
+async def test_R31_what_a_dying_database_brings_back_is_told_before_what_came_after_it(
+    stream: Stream,
+) -> None:
+    """The relay's removals are not flushed: a crash undoes the last ones, and it may have more of the same person to
+    remove that is on its way, or through."""
+    await stream.append([a_record(1, 1)])
+    removed = await stream.run("select to_jsonb(o) from outbox o where kind = 'record'")
+    async with stream.relay() as relay:
+        await stream.drained()
+        await stream.run("revoke delete on outbox from consent_relay")
+        await stream.append([a_record(1, 2)])
+
+        async def published() -> bool:
+            return await last_stated(stream) == 2
+
+        await eventually(published)
+        await stream.run(
+            "insert into outbox overriding system value select r.* from jsonb_populate_record(null::outbox, $1) r",
+            removed,
+        )
+        await stream.run("grant delete on outbox to consent_relay")
+        relay.wake()
+        await stream.drained()
+
+    assert await last_stated(stream) == 2
 
 
 async def test_R25_a_broker_that_starts_late_gets_everything(

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from consent_service.domain.api_keys import ApiKeyName, write_api_key
-from consent_service.http.auth import Tokens
+from consent_service.http.auth import Principal, Tokens
 from consent_service.usecases import clock
+from consent_service.usecases.submissions import Caller
 from tests.http.api_keys import MOST, make, take_back
 from tests.http.conftest import Api
+from tests.http.issuers import nobody_is_unknown
 from tests.http.tables import told
 
 PURPOSES = "/v1/purposes"
@@ -137,15 +139,15 @@ async def test_a_key_needs_no_issuer(api: Api) -> None:
     """Also where nobody's tokens are believed."""
     presented: list[bytes] = []
 
-    async def look_up(text: bytes) -> None:
-        presented.append(text)
+    class Everybody:
+        async def principal(self, text: bytes) -> Principal:
+            presented.append(text)
+            return Principal(Caller("ansettr", "anybody"), frozenset(), 0)
 
-    tokens = Tokens(
-        (),
-        check_controller=look_up,  # type: ignore[arg-type]
-        now=clock.now,
-        api_key=look_up,  # type: ignore[arg-type]
-    )
+        def is_familiar(self, text: bytes) -> bool:
+            return False
+
+    tokens = Tokens((), check_controller=nobody_is_unknown, now=clock.now, api_keys=Everybody())
     for header in (b"Bearer consent_a_b", b"bearer  consent_", b"BEARER consent_a "):
         await tokens.principal(header)
 

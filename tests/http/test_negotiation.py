@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consent_service.http.negotiation import has_already, read_languages, takes_gzip
+from consent_service.http.negotiation import ITEMS_MAX, has_already, read_languages, takes_gzip
 from tests.http.tables import rows
 
 #: Accept-Language | the tags, the preferred first; - for none
@@ -74,3 +74,12 @@ a             | no
 def test_a_tag_is_compared_weakly(header: str, held: str) -> None:
     assert has_already(header.encode(), b'"a"') is (held == "yes")
     assert has_already(None, b'"a"') is False
+
+
+@pytest.mark.parametrize(("others", "taken"), [(ITEMS_MAX - 1, True), (ITEMS_MAX, False)])
+def test_no_more_is_read_than_any_client_sends(others: int, taken: bool) -> None:
+    """A header as long as a head would take tens of milliseconds, which nobody else gets then."""
+    header = b"," * others
+
+    assert takes_gzip(header + b"gzip") is taken
+    assert read_languages(header + b"nb") == (["nb"] if taken else [])

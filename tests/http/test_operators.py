@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from hashlib import sha256
 
@@ -20,6 +21,22 @@ async def test_healthz_and_readyz_are_open(api: Api) -> None:
     alive, ready = await api.client.get("/healthz"), await api.client.get("/readyz")
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": True, "broker": None})
+
+
+async def test_however_many_ask_whether_we_are_ready_one_connection_answers(
+    postgres: PostgresServer,
+) -> None:
+    """It needs no token, and whoever floods it must not have the pool for themselves."""
+    async with running_api(postgres) as api:
+        answers = await asyncio.gather(*(api.client.get("/readyz") for _ in range(100)))
+        connection = await api.database.connect()
+        taken = await connection.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'test'"
+        )
+        await connection.close()
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert taken == 1
 
 
 class Told:

@@ -10,7 +10,9 @@ from ipaddress import ip_network
 import pytest
 
 from consent_service.embedded import PostgresServer
+from consent_service.http import api_keys
 from consent_service.http.limits import Guards, Quota, Quotas
+from tests.http.api_keys import make, take_back
 from tests.http.conftest import Api, api_on, running_services
 from tests.http.sites import ORIGIN, SITE, Browser, Stage, entries, random_id, running_sites
 from tests.http.tables import told
@@ -87,6 +89,17 @@ async def test_a_network_is_what_its_addresses_share(postgres: PostgresServer) -
     assert answers == ["200", "200", "429 too-many-requests", "200", "200"]
 
 
+async def test_a_crowd_on_one_site_holds_nobody_back_on_another(postgres: PostgresServer) -> None:
+    async with limited(postgres, choices=Quota(2, HOUR)) as stage:
+        here = [told(await stage.browser().read()) for _ in range(3)]
+        there = [
+            told(await stage.browser(site="/site/v1/sonh-web", origin="https://sonh.no").read())
+            for _ in range(3)
+        ]
+
+    assert here == there == ["200", "200", "429 too-many-requests"]
+
+
 async def test_nobody_gets_more_by_writing_other_addresses(postgres: PostgresServer) -> None:
     async with limited(postgres, choices=Quota(2, HOUR)) as stage:
         answers = [
@@ -135,6 +148,26 @@ async def test_who_floods_with_bad_tokens_is_not_listened_to_for_a_while(few_bad
     fresh = await api("GET", "/v1/purposes", token=api.issuer.sign(controller="ansettr", sub="another"))
     assert told(fresh) == "429 too-many-requests"
     assert int(fresh.headers["retry-after"]) > 0
+
+
+async def test_an_api_key_in_use_goes_on_where_a_neighbour_floods(
+    few_bad_tokens: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key is looked up again every few seconds, so it is no token that was verified before; strangers' keys wait."""
+    monkeypatch.setattr(api_keys, "REMEMBERED_S", 0.0)
+    api = few_bad_tokens
+    (key, in_use), (_, new) = await make(api.database), await make(api.database)
+    assert told(await api("GET", "/v1/purposes", token=in_use)) == "200"
+    for number in range(4):
+        await api("GET", "/v1/purposes", token=f"bad-{number}")
+
+    assert [told(await api("GET", "/v1/purposes", token=one)) for one in (in_use, new, in_use)] == [
+        "200",
+        "429 too-many-requests",
+        "200",
+    ]
+    await take_back(api.database, key)
+    assert told(await api("GET", "/v1/purposes", token=in_use)) == "401 unauthenticated"
 
 
 async def test_good_tokens_are_not_counted_and_none_at_all_is_no_bad_one(few_bad_tokens: Api) -> None:

@@ -16,8 +16,9 @@ CHALLENGES = {
 
 _CLAIMS = "iss, aud, exp, sub, controller, scope"
 _NO_KEY = "The token's `iss` and `kid` name no key that is believed here."
-_NO_TOKEN = "The token is not a JSON Web Token."
-_SUB = "The claim `sub` has 1 to 255 characters, no control characters."
+_NO_TOKEN = "The token is not a JSON Web Token."  # noqa: S105  a sentence
+_SUB = "The claim `sub` has 1 to 255 visible characters."
+_OURS = "The claim `sub` names one of the service's own: `service`, `key:`, `site:` or `cli:`."
 
 #: The token | the answer | what is told
 ANSWERS = f"""
@@ -29,6 +30,7 @@ expired 20 s ago              | 200 | -
 valid in 20 s                 | 200 | -
 issued in 20 s                | 200 | -
 without iat                   | 200 | -
+sub like the service's own    | 200 | -
 typ JWT                       | 200 | -
 typ AT+JWT                    | 200 | -
 typ in full                   | 200 | -
@@ -63,9 +65,20 @@ two controllers               | 401 | The claim `controller` names one controlle
 sub empty                     | 401 | {_SUB}
 sub with a NUL                | 401 | {_SUB}
 sub half a pair               | 401 | {_SUB}
+sub with a control of Latin-1 | 401 | {_SUB}
+sub that turns the line       | 401 | {_SUB}
+sub with a line's end         | 401 | {_SUB}
 sub long                      | 401 | {_SUB}
+sub the service's own         | 401 | {_OURS}
+sub an API key's              | 401 | {_OURS}
+sub a site's                  | 401 | {_OURS}
+sub an operator's             | 401 | {_OURS}
+sub an operator's in capitals | 401 | {_OURS}
+sub with a colon              | 200 | -
 scopes in a list              | 401 | The claim `scope` is one text of names with blanks between.
 purposes a text               | 401 | The claim `purposes` is a list of names.
+purposes with a NUL           | 401 | The claim `purposes` is a list of names.
+purposes half a pair          | 401 | The claim `purposes` is a list of names.
 recipient a list              | 401 | The claim `recipient` names one recipient.
 recipient no slug             | 401 | The claim `recipient` names one recipient.
 typ of a proof                | 401 | The token's `typ` is neither JWT nor at+jwt.

@@ -231,9 +231,9 @@ async def test_a_page_of_the_audit_trail(grown: TestDatabase, generic: bool) -> 
 
 @either_plan
 async def test_the_export_that_a_page_is_part_of(grown: TestDatabase, generic: bool) -> None:
-    wanted = ("ansettr", UUID(int=1), "a", "states.exported")
+    wanted = ("ansettr", UUID(int=1), "a", "states.exported", NOW)
 
-    assert await planned(grown, "consent_service", "audit", "_IS_THERE", *wanted, generic=generic) == {
+    assert await planned(grown, "consent_service", "audit", "_DETAILS", *wanted, generic=generic) == {
         "audit_pkey"
     }
 

@@ -204,8 +204,13 @@ PROBES: list[tuple[str, Probe]] = [
     ("api_keys", lambda c, a: api_keys.revoke_api_key(c, KEY, LONG_AFTER)),
     (
         "audit",
-        lambda c, a: audit.is_entered(
-            c, STRANGER, OTHERS_ENTRY, actor="test", action=AuditAction.STATES_EXPORTED
+        lambda c, a: audit.read_details(
+            c,
+            STRANGER,
+            OTHERS_ENTRY,
+            actor="test",
+            action=AuditAction.STATES_EXPORTED,
+            since=LONG_AGO,
         ),
     ),
     ("audit", lambda c, a: rows(c, audit._PAGE, STRANGER, FIRST, LONG_AGO, None, ROWS_MAX)),

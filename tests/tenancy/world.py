@@ -117,6 +117,7 @@ async def call(
         "type": "http",
         "method": method,
         "path": unquote(path),
+        "raw_path": path.encode(),
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "client": (address, 50000),

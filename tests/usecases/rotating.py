@@ -22,7 +22,7 @@ from tests.usecases.recording import Clock, Room, a_command, known, open_room, s
 from tests.usecases.sweepers import Ticks
 
 CRM = Caller("ansettr", "crm")
-AUDIT = "select controller, actor, action, details from audit where action like 'keys.%' order by audit_id"
+AUDIT = "select controller, actor, action, details, reason from audit where action like 'keys.%' order by audit_id"
 
 
 def ring(lookup: str, sealing: str) -> Keyring:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import getpass
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
@@ -84,7 +85,7 @@ async def test_an_id_that_the_settings_could_not_hold_is_refused(shell: Shell, n
 async def test_the_way_of_a_rotation_as_it_is_told(shell: Shell, rows: asyncpg.Connection) -> None:
     shell.has("l2 l1", "s2 s1")
     before = await shell.keys("status")
-    rotated = await shell.keys("rotate", "--actor", "kari", "--rows-per-s", "500")
+    rotated = await shell.keys("rotate", "--actor", "kari", "--reason", "case 7", "--rows-per-s", "500")
     after = await shell.keys("status")
     shell.has("l2", "s2")
     removed = await shell.keys("status")
@@ -121,9 +122,10 @@ async def test_the_way_of_a_rotation_as_it_is_told(shell: Shell, rows: asyncpg.C
     assert forgotten == (0, ["2 hashes under l1 deleted."], "")
     assert again == (0, ["There are no hashes under l1."], "")
     assert last[1][-1] == "Everything is under l2 and s2."
-    assert [(row[1], row[2]) for row in await rows.fetch(AUDIT)] == [
-        *(("kari", "keys.rotating"), ("kari", "keys.rotated")),
-        *(("keys forget", "keys.forgetting"), ("keys forget", "keys.forgotten")),
+    whoever = f"cli:{getpass.getuser()}"
+    assert [(row[1], row[2], row[4]) for row in await rows.fetch(AUDIT)] == [
+        *(("kari", "keys.rotating", "case 7"), ("kari", "keys.rotated", "case 7")),
+        *((whoever, "keys.forgetting", None), (whoever, "keys.forgotten", None)),
     ]
 
 

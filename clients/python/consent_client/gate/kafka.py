@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
+from consent_client.ending import end
 from consent_client.errors import NotUnderstood
 from consent_client.gate.intake import EpochBegan, Intake
 from consent_client.gate.knowledge import Knowledge
@@ -158,8 +159,7 @@ class KafkaSource:
                     looking.result()
                 await asyncio.sleep(0)
         finally:
-            looking.cancel()
-            await asyncio.wait({looking})
+            await end(looking)
 
     async def _take(self, consumer: Any, intake: Intake) -> None:
         batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_STEP_MESSAGES_MAX)
@@ -175,8 +175,8 @@ class KafkaSource:
 
     async def _is_read(self, consumer: Any) -> bool:
         """Whether everything up to the first ends is read; what was compacted away moves the position too."""
-        for place, end in list(self._ends.items()):
-            if await consumer.position(place) < end:
+        for place, last in list(self._ends.items()):
+            if await consumer.position(place) < last:
                 return False
             del self._ends[place]
         return True

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consent_client import clock
+from consent_client.ending import end
 from consent_client.errors import Unavailable
 from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.counters import Counters
@@ -87,12 +88,10 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await asyncio.wait([*work, self._lanes.broken], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in work:
-                    task.cancel()
-                ended = await asyncio.gather(*work, return_exceptions=True)
-            for one in ended:
-                if isinstance(one, BaseException) and not isinstance(one, asyncio.CancelledError):
-                    raise one
+                await end(*work)
+            for task in work:
+                if not task.cancelled():
+                    task.result()
             if self._lanes.broken.done():
                 self._lanes.broken.result()
 
@@ -117,11 +116,13 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.start()
             yield
         finally:
-            await self._give_up_all()
-            # It waits for the broker to hear that the member leaves.
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(_CLOSE_S):
-                    await self._consumer.stop()
+            try:
+                await self._give_up_all()
+            finally:
+                # It waits for the broker to hear that the member leaves.
+                with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                    async with asyncio.timeout(_CLOSE_S):
+                        await self._consumer.stop()
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """All are given up, with what is under way finished or cut off, before anybody else gets them."""

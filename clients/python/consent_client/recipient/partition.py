@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
+from consent_client.ending import end
 from consent_client.recipient.store import Told
 
 
@@ -88,9 +89,4 @@ class Partition:
         self.closed.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=finish_s)
-        for task in self._running():
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _running(self) -> Iterator[asyncio.Task[None]]:
-        return (task for task in list(self._tasks) if not task.done())
+        await end(*self._tasks)

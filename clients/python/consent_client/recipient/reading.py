@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from consent_client.ending import end
 from consent_client.errors import Unavailable
 
 _FETCH_MS = 500
 _CONNECT_S = 2.0
+_CLOSE_S = 2.0
 
 
 class Reading:
@@ -56,8 +59,15 @@ async def reading(options: Mapping[str, Any], topic: str) -> AsyncIterator[Readi
             raise Unavailable(f"{topic} is not there")
         yield Reading(consumer, topic, frozenset(partitions))
     finally:
-        # What is cut off in the middle of connecting aiokafka leaves open.
-        await asyncio.wait({starting}, timeout=_CONNECT_S)
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        await consumer.stop()
+        # Whole, also where whoever reads is cancelled meanwhile: what it leaves open nobody closes.
+        await asyncio.shield(_close(consumer, starting))
+
+
+async def _close(consumer: Any, starting: asyncio.Task[None]) -> None:
+    # What is cut off in the middle of connecting aiokafka leaves open.
+    await asyncio.wait({starting}, timeout=_CONNECT_S)
+    await end(starting)
+    # Its own stop may wait for ever for a task that it told to end.
+    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(_CLOSE_S):
+            await consumer.stop()

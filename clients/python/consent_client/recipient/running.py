@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import msgspec
 from aiokafka.errors import KafkaError
 
+from consent_client.ending import end
 from consent_client.errors import Unavailable
 from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.consuming import Consuming, Source
@@ -78,8 +79,7 @@ class Member(msgspec.Struct, frozen=True):
                 ).run(stop),
             )
         finally:
-            warning.cancel()
-            await asyncio.gather(warning, return_exceptions=True)
+            await end(warning)
 
     async def _until(self, stop: asyncio.Event, act: Callable[[], Awaitable[None]]) -> None:
         """Try until it ends well, or told to stop."""

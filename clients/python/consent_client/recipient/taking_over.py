@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from consent_client.ending import end
 from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.events import Event, understood
 from consent_client.recipient.handling import Handling
@@ -110,8 +111,7 @@ class TakeOver:
                 await self._say_alive()
             return task.result()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
 
 def _raise_if_closed(partition: Partition) -> None:

@@ -12,11 +12,14 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --req
 # Kafka's jars are fetched and prepared ahead, unless a broker of your own is named.
 ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
 
+# The tests in a browser need Chromium: Debian's package is installed where that can be done.
+FIND_CHROMIUM := $(PYTHON) -m tests.chromium
+
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check demo bench lock proto clean
+.PHONY: help run test soak check demo bench screenshots lock audit proto web clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.service ## start everything on this machine: PostgreSQL, Kafka, sample catalogue, service (ARGS=...)
 	@exec $(PYTHON) -m consent_service run $(ARGS)
@@ -26,10 +29,12 @@ demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal
 
 test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
+	@$(FIND_CHROMIUM)
 	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
 	@$(ENGINES)
+	@$(FIND_CHROMIUM)
 	@exec env CONSENT_SOAK=1 $(PYTHON) -m pytest -m soak -v -o log_cli=true $(ARGS)
 
 check: $(VENV)/.development ## format, lint, strict types, import rules, the Kafka contract, size limits
@@ -46,9 +51,17 @@ check: $(VENV)/.development ## format, lint, strict types, import rules, the Kaf
 bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
 	@exec $(PYTHON) -m benchmarks $(ARGS)
 
+screenshots: $(VENV)/.development ## each state of banner and demonstration as a picture in build/screenshots
+	@$(FIND_CHROMIUM)
+	@$(ENGINES)
+	@exec $(PYTHON) -m tests.browser.screenshots
+
 proto: $(VENV)/.development ## generate what comes from the Kafka contract: Python code, docs/asyncapi.yaml
 	$(BIN)/buf generate
 	$(PYTHON) -m tests.contracts.asyncapi
+
+web: $(VENV)/.development ## build the web client: clients/web/dist, and the script that the service serves
+	$(PYTHON) -m tests.browser.build
 
 # The service's own lock comes first; the other two hold the same versions and add to them.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -60,8 +73,11 @@ lock: $(VENV)/.development ## write the lock files anew: Python packages and Kaf
 		--output-file requirements-dev.lock
 	$(PYTHON) -m consent_service.embedded.lock_jars
 
+audit: $(VENV)/.development ## ask the database of known weaknesses about every locked package; needs a network (ARGS=... for uv audit)
+	@exec $(PYTHON) -m tests.packaging.audit $(ARGS)
+
 clean: ## remove what make installed and what the tools left behind; data folders are kept
-	rm -rf $(VENV) build dist tests/contracts/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist tests/contracts/npm/node_modules clients/web/node_modules tests/browser/npm/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: made last, so that an installation that was cut short is done again.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
+
+from consent_service import setting_texts as texts
 
 
 class SettingsError(Exception):
@@ -69,8 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_replication: int = 1
     """Replication factor of topics that the relay makes."""
 
-    token_issuer: str = "https://tokens.localhost"
-    token_audience: str = "consent-service"
+    token_issuer: str = "https://tokens.localhost"  # noqa: S105  an issuer is no password
+    token_audience: str = "consent-service"  # noqa: S105  nor is an audience
     jwks: str | None = None
     """Path or https URL of the JSON Web Key Set that verifies tokens."""
     issuers: str | None = None
@@ -90,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     site_limit_network: Limit = Limit(6000, 60)
     """Requests/seconds of one network to the sites' interface; beyond it 429 with Retry-After."""
     site_limit_choices: Limit = Limit(600, 60)
-    """Of them, those that read or write what a visitor chose."""
+    """Of them, those that read or write what a visitor chose, on one site."""
     site_limit_visitor: Limit = Limit(60, 60)
     """The same, of one visitor."""
     site_limit_site: Limit = Limit(30_000, 60)
@@ -133,144 +131,56 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 _PREFIX = "CONSENT_"
 
 
-def _pairs(text: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    if not all(name and separator for name, separator, _ in pairs):
-        raise ValueError("must be name=value, several with commas between")
-    read = {name: value for name, _, value in pairs}
-    if len(read) < len(pairs):
-        raise ValueError("names something twice")
-    return read
+def _secret(text: str) -> Secret:
+    return Secret(texts.database(text))
 
 
-def _keys(text: str) -> dict[str, Secret]:
-    """Two ids for the same bytes are refused: an identifier would have the same hash twice.
-
-    Faults name a key by its place: where the id was forgotten, the key itself stands in its stead.
-    """
-    keys: set[bytes] = set()
-    for place, value in enumerate(_pairs(text).values(), 1):
-        try:
-            raw = base64.b64decode(value, validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"key {place} is not id=base64") from error
-        if len(raw) != 32:
-            raise ValueError(f"key {place} has {len(raw)} bytes behind its id, 32 are needed (id=base64)")
-        if raw in keys:
-            raise ValueError(f"key {place} is another's bytes again")
-        keys.add(raw)
-    return _passwords(text)
-
-
-def _passwords(text: str) -> dict[str, Secret]:
-    return {name: Secret(value) for name, value in _pairs(text).items()}
-
-
-#: One of the hosts of a database's URL; without any it is in the query.
-_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(:\d{1,5})?")
-
-
-def _database(text: str) -> Secret:
-    """Whoever takes such a URL apart later would quote what it stumbles over, and that is part of a password."""
-    try:
-        parts = urlsplit(text)
-        hosts = parts.netloc.rpartition("@")[2].split(",")
-        is_whole = parts.scheme in ("postgres", "postgresql") and all(map(_HOST.fullmatch, hosts))
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        raise ValueError(
-            "must be a postgresql:// URL, with / ? # [ ] @ of a password as %2F %3F %23 %5B %5D %40"
-        )
-    return Secret(text)
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"must be a whole number, not {text!r}") from None
-
-
-def _positive(text: str) -> int:
-    value = _whole(text)
-    if value < 1:
-        raise ValueError("must be at least 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = _whole(text)
-    if not 0 <= value < 65_536:
-        raise ValueError("must be a port: 0 to 65535")
-    return value
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"must be a number of seconds, not {text!r}") from None
-    if not 0 < value < 86_400:
-        raise ValueError("must be more than 0 and less than a day, in seconds")
-    return value
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+def _secrets(read: Callable[[str], dict[str, str]]) -> Callable[[str], dict[str, Secret]]:
+    return lambda text: {name: Secret(value) for name, value in read(text).items()}
 
 
 def _limit(text: str) -> Limit:
-    requests, slash, seconds = text.partition("/")
-    if not slash:
-        raise ValueError("must be requests/seconds, such as 600/60")
-    return Limit(_positive(requests), _positive(seconds))
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
-        return text
-
-    return read
+    return Limit(*texts.limit(text))
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "mode": _one_of("development", "production"),
-    "log_level": _one_of("debug", "info", "warning", "error"),
-    "port": _port,
-    "database_url": _database,
-    "relay_database_url": _database,
-    "sweeper_database_url": _database,
-    "keeper_database_url": _database,
-    "owner_database_url": _database,
-    "superuser_database_url": _database,
-    "auditor_database_url": _database,
-    "role_passwords": _passwords,
-    "kafka_replication": _positive,
-    "lookup_keys": _keys,
-    "sealing_keys": _keys,
-    "trusted_proxies": _networks,
+    "mode": texts.one_of("development", "production"),
+    "log_level": texts.one_of("debug", "info", "warning", "error"),
+    "host": texts.host,
+    "port": texts.port,
+    "public_url": texts.url,
+    "kafka_bootstrap": texts.brokers,
+    "database_url": _secret,
+    "relay_database_url": _secret,
+    "sweeper_database_url": _secret,
+    "keeper_database_url": _secret,
+    "owner_database_url": _secret,
+    "superuser_database_url": _secret,
+    "auditor_database_url": _secret,
+    "role_passwords": _secrets(texts.passwords),
+    "kafka_replication": texts.positive,
+    "lookup_keys": _secrets(texts.keys),
+    "sealing_keys": _secrets(texts.keys),
+    "trusted_proxies": texts.networks,
     "site_limit_network": _limit,
     "site_limit_choices": _limit,
     "site_limit_visitor": _limit,
     "site_limit_site": _limit,
     "limit_bad_tokens": _limit,
-    "pool_connections_max": _positive,
-    "writer_queue_rows_max": _positive,
-    "writer_batch_rows_max": _positive,
-    "reader_queue_rows_max": _positive,
-    "statement_timeout_s": _seconds,
-    "lock_timeout_s": _seconds,
-    "shutdown_s": _seconds,
-    "outbox_batch_rows_max": _positive,
-    "idempotency_keep_h": _positive,
-    "feed_heartbeat_s": _seconds,
-    "feed_readers_max": _positive,
-    "feed_catch_ups_max": _positive,
-    "feed_window_rows_max": _positive,
-    "sweep_rows_per_s": _positive,
+    "pool_connections_max": texts.positive,
+    "writer_queue_rows_max": texts.positive,
+    "writer_batch_rows_max": texts.positive,
+    "reader_queue_rows_max": texts.positive,
+    "statement_timeout_s": texts.seconds,
+    "lock_timeout_s": texts.seconds,
+    "shutdown_s": texts.seconds,
+    "outbox_batch_rows_max": texts.positive,
+    "idempotency_keep_h": texts.positive,
+    "feed_heartbeat_s": texts.seconds,
+    "feed_readers_max": texts.positive,
+    "feed_catch_ups_max": texts.positive,
+    "feed_window_rows_max": texts.positive,
+    "sweep_rows_per_s": texts.positive,
 }
 
 
@@ -283,23 +193,31 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
             continue
         name = variable.removeprefix(_PREFIX).lower()
-        if name not in known:
-            faults.append(f"{variable}: there is no such setting")
+        if name not in known or variable != _PREFIX + name.upper():
+            named = variable.encode("unicode_escape").decode()
+            faults.append(f"{named}: there is no such setting")
             continue
         text = environment[variable]
         if text == "":
             continue
         try:
-            values[name] = _READERS.get(name, str)(text)
+            values[name] = _read(name, text)
         except ValueError as error:
             faults.append(f"{variable}: {error}")
     faults.extend(_two_ways_to_name_issuers(values))
     for name, field in known.items():
-        if field.required and name not in values and not any(name.upper() in fault for fault in faults):
-            faults.append(f"{_PREFIX}{name.upper()}: is needed")
+        named = f"{_PREFIX}{name.upper()}: "
+        if field.required and name not in values and not any(fault.startswith(named) for fault in faults):
+            faults.append(f"{named}is needed")
     if faults:
         raise SettingsError("\n".join(faults))
     return Settings(**values)
+
+
+def _read(name: str, text: str) -> Any:
+    if not text.isprintable():
+        raise ValueError("must be text on one line")
+    return _READERS.get(name, str)(text)
 
 
 def _two_ways_to_name_issuers(values: Mapping[str, Any]) -> Iterator[str]:

@@ -1,9 +1,6 @@
 -- migrate:up
 -- Rotation of keys (R19, R22): a role that seals and hashes anew what is under another key than the one in use.
 
--- An identifier's hashes are found by it: those that are missing, and those that go with it.
-create index identifier_hashes_identifier on identifier_hashes (identifier_id);
-
 -- Processes that are alive, and which keys they know, those in use first: nothing is brought under a key that one of them
 -- cannot open, and no key is forgotten that one of them has.
 create table key_holders (

@@ -18,6 +18,8 @@ from tests.databases import TestDatabase, copy_template, drop, make_template
 
 #: Whole processes under load, kills and outages: one after the other, with at most one process of tests beside them.
 _ONE_BY_ONE = frozenset({"benchmarks", "cli", "endtoend", "faults", "packaging"})
+#: One after the other, beside anything: each process of tests that runs some has a Kafka and a browser.
+_TOGETHER = frozenset({"browser"})
 
 
 class _Rooms(LoadScopeScheduling):  # type: ignore[misc]
@@ -28,7 +30,10 @@ class _Rooms(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "one by one" if file.split("/")[1] in _ONE_BY_ONE else file
+        room = file.split("/")[1]
+        if room in _TOGETHER:
+            return room
+        return "one by one" if room in _ONE_BY_ONE else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Rooms:

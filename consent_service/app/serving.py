@@ -8,6 +8,7 @@ import gc
 import logging
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from consent_service.app.relaying import open_relay
 from consent_service.app.services import open_services
@@ -18,6 +19,8 @@ from consent_service.metrics import Metrics
 from consent_service.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+_DEMO = Path(__file__).parents[2] / "clients" / "web" / "demo"
 
 
 class PortTaken(Exception):
@@ -62,7 +65,7 @@ async def run_service(
         open_services(settings, metrics, stop, relay=relay) as services,
         open_sweeper(settings, metrics, relay=relay),
     ):
-        app = build_app(services, public_url=url)
+        app = build_app(services, public_url=url, demo=demo_folder(settings))
         _collect_seldom()
         await serve(app, listening, stop, tell, int(settings.shutdown_s))
 
@@ -79,6 +82,11 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def demo_folder(settings: Settings) -> Path | None:
+    """Where the demonstration site lies: in a checkout alone, and shown in development alone."""
+    return _DEMO if settings.mode == "development" and _DEMO.is_dir() else None
 
 
 def public_url(settings: Settings, bound: socket.socket) -> str:

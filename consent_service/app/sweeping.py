@@ -34,8 +34,8 @@ async def open_sweeper(
         return
     try:
         notice = parse_duration(settings.renewal_notice)
-    except ValueError as error:
-        raise SettingsError(f"CONSENT_RENEWAL_NOTICE: {error}") from error
+    except ValueError:
+        raise SettingsError("CONSENT_RENEWAL_NOTICE: must be an ISO 8601 duration such as P30D") from None
     keyring = keyring_from(settings)
     async with open_pool(settings, settings.sweeper_database_url, "consent-sweeper") as database:
         announcer = Announcer(database)

@@ -41,5 +41,7 @@ def _age_max_s(settings: Settings) -> float | None:
         return None
     try:
         return read_age(settings.token_age_max)
-    except ValueError as error:
-        raise SettingsError(f"CONSENT_TOKEN_AGE_MAX: {error}") from error
+    except ValueError:
+        raise SettingsError(
+            "CONSENT_TOKEN_AGE_MAX: must be an ISO 8601 duration such as PT1H, without months and years"
+        ) from None

@@ -18,8 +18,9 @@ from pathlib import Path
 import msgspec
 
 from consent_service.app.pools import open_pool
-from consent_service.app.serving import bind, public_url, run_service
+from consent_service.app.serving import bind, demo_folder, public_url, run_service
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
+from consent_service.cli.demo_site import load_demo_site
 from consent_service.cli.progress import Progress
 from consent_service.cli.running import announced, find_running
 from consent_service.cli.serve import run_until_stopped
@@ -179,6 +180,8 @@ async def _fill(settings: Settings, progress: Progress) -> None:
         for file in files:
             if not await catalogue.knows(file.entries.controller.slug):
                 await catalogue.load(file.entries, ACTOR)
+        if demo_folder(settings) is not None:
+            await load_demo_site(database, catalogue, settings.public_url or "")
 
 
 def cache_dir() -> Path | None:
@@ -210,6 +213,7 @@ def _welcome(settings: Settings, data_dir: Path) -> None:
         "",
         f"The consent service is ready at {url}",
         f"  Interactive documentation   {url}/schema",
+        *([] if demo_folder(settings) is None else [f"  Demonstration site          {url}/demo"]),
         f"  Kafka                       {settings.kafka_bootstrap or 'none'}",
         f"  Data and keys               {data_dir.absolute()}",
         "",

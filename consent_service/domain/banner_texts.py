@@ -56,7 +56,7 @@ BANNER_TEXTS: Mapping[str, dict[str, str]] = {
         ),
         "accept_all": "Accept all",
         "refuse_all": "Refuse all",
-        "settings": "Choose yourself",
+        "settings": "Let me choose",
         "save": "Save choices",
         "close": "Close",
         "withdraw": "Withdraw",

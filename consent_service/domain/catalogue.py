@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from consent_service.domain.c15t import Categories
 from consent_service.domain.errors import InvalidValue, MustBeMaterial
 from consent_service.domain.purposes import (
     Change,
@@ -66,11 +67,15 @@ class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class SiteEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A site by its public key; `purposes` stand in the order in which a banner shows them (R37)."""
+    """A site by its public key; `purposes` stand in the order in which a banner shows them (R37).
+
+    `c15t`, where the site's banner is that of c15t, puts some of them under its categories (R39).
+    """
 
     key: str
     origins: tuple[str, ...]
     purposes: tuple[str, ...] = ()
+    c15t: Categories = Categories()
 
 
 class PurposeInput(PurposeContent, frozen=True, forbid_unknown_fields=True, kw_only=True):

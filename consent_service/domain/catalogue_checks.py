@@ -268,6 +268,20 @@ def _check_site(entry: SiteEntry) -> Faults:
                 "small letters, no path, no usual port.",
                 pointer=f"/origins/{place}",
             )
+    yield from _check_categories(entry)
+
+
+def _check_categories(entry: SiteEntry) -> Faults:
+    """R39: a purpose has one category, and is one of the site's."""
+    seen: set[str] = set()
+    for category, slugs in entry.c15t:
+        for place, slug in enumerate(slugs):
+            pointer = f"/c15t/{category}/{place}"
+            if slug not in entry.purposes:
+                yield InvalidValue(f"`{slug}` is not among the site's `purposes`.", pointer=pointer)
+            elif slug in seen:
+                yield InvalidValue(f"`{slug}` stands here twice.", pointer=pointer)
+            seen.add(slug)
 
 
 def _duration(text: str | None, pointer: str, *, positive: bool = False) -> Faults:

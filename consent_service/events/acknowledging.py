@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, UnsupportedCodecError
 
 from consent_service.domain.errors import ConsentError, Overloaded, Unavailable
 from consent_service.domain.propagation import Word
@@ -37,6 +37,14 @@ LOOK_S = 10.0
 AGAIN_S = 1.0
 #: A member that was killed is missed after this time; its partitions then go to the others.
 SESSION_MS = 6_000
+#: What is under way at once, however many topics there are; one batch that is larger comes all the same.
+_FETCH_BYTES_MAX = 8 << 20
+_PARTITION_BYTES_MAX = 256 << 10
+#: What aiokafka raises of a message that it cannot read, and what that means.
+_UNREADABLE: Mapping[type[Exception], str] = {
+    UnicodeDecodeError: "a header's name is no text",
+    UnsupportedCodecError: "it is packed in a way that is not read here",
+}
 
 Take = Callable[[Sequence[Word]], Awaitable[Mapping[int, ConsentError]]]
 
@@ -90,6 +98,8 @@ class Acknowledging:
             auto_offset_reset="earliest",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=SESSION_MS // 3,
+            fetch_max_bytes=_FETCH_BYTES_MAX,
+            max_partition_fetch_bytes=_PARTITION_BYTES_MAX,
         )
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -134,8 +144,8 @@ class Acknowledging:
         """What comes next. A message that aiokafka cannot read is passed over: it would hold up all behind it."""
         try:
             return await records_of(consumer)
-        except UnicodeDecodeError:
-            # A header's name is no UTF-8. What was read in one go with it counts as read everywhere, and is lost.
+        except tuple(_UNREADABLE):
+            # What was read in one go with it counts as read everywhere, and is lost.
             for place in consumer.assignment():
                 kept = await consumer.committed(place)
                 await consumer.seek_to_beginning(place) if kept is None else consumer.seek(place, kept)
@@ -148,11 +158,11 @@ class Acknowledging:
             offset = await consumer.position(place)
             try:
                 batches = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=1)
-            except UnicodeDecodeError:
+            except tuple(_UNREADABLE) as error:
                 consumer.seek(place, offset + 1)
                 self._metrics.acknowledgements_refused.labels("not_understood").inc()
                 where = {"topic": place.topic, "partition": place.partition, "offset": offset}
-                self._pass_over(where, "not_understood", "a header's name is no text")
+                self._pass_over(where, "not_understood", _UNREADABLE[type(error)])
                 break
             if not batches:
                 break

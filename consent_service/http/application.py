@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response
@@ -10,6 +11,7 @@ from litestar.exceptions import HTTPException
 from consent_service.domain.errors import ConsentError
 from consent_service.http.api_keys import PresentedKeys
 from consent_service.http.auth import Tokens
+from consent_service.http.demo import demo_routes
 from consent_service.http.documentation import documentation_routes
 from consent_service.http.endpoint import Endpoint, Nowhere, internal, log_fault, problem_reply
 from consent_service.http.envelope import Envelope
@@ -18,12 +20,16 @@ from consent_service.http.routes import OPERATIONS, by_path
 from consent_service.http.routing import Router
 from consent_service.http.services import Services
 from consent_service.http.site_endpoint import SITES, SiteEndpoint
+from consent_service.http.web_client import web_client_routes
 
 _Request = Request[Any, Any, Any]
 
 
-def build_app(services: Services, *, public_url: str) -> Envelope:
-    """The ASGI application, reached at `public_url`. Starting and stopping what `services` hold is the caller's."""
+def build_app(services: Services, *, public_url: str, demo: Path | None = None) -> Envelope:
+    """The ASGI application, reached at `public_url`. Starting and stopping what `services` hold is the caller's.
+
+    `demo` is the folder of the demonstration site; None for a service that has none.
+    """
     tokens = Tokens(
         services.issuers,
         check_controller=services.catalogue.purposes,
@@ -35,7 +41,11 @@ def build_app(services: Services, *, public_url: str) -> Envelope:
         for path, operations in by_path().items()
     }
     pages = Litestar(
-        route_handlers=documentation_routes(OPERATIONS, public_url),
+        route_handlers=[
+            *documentation_routes(OPERATIONS, public_url),
+            *web_client_routes(public_url),
+            *([] if demo is None else demo_routes(demo, services)),
+        ],
         exception_handlers={
             ConsentError: _refused,
             HTTPException: _refused_by_framework,

@@ -35,8 +35,8 @@ _API_KEY = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(%b[A-Za-z0-9._~+/=-]*) *" % 
 #: The end of the year 9999, in Unix seconds.
 _LATEST = 253_402_300_799
 _SUBJECT_LENGTH_MAX = 255
-#: The actors that no issuer names: the service, its API keys, its sites, and operators.
-_OURS = re.compile(r"service|(?:key|site|cli):.*")
+#: The actors that no issuer names, however written: the service, its API keys, its sites, and operators.
+_OURS = re.compile(r"service|(?:key|site|cli):.*", re.IGNORECASE)
 
 #: What went wrong, told without the token's content.
 _WHY: dict[type[jwt.PyJWTError], str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+C15T_ID = "sub_1A3mq7XzPfWk9tRu2vHcYbDgNe8"
 SUBJECT_ID = "0198c5a2-7d10-7c3e-9a41-5b0f4d2e8a67"
 RECORD_ID = "0198c5a2-7d3b-7f02-8e15-2c9d6a7b4f31"
 PURPOSE = "nettstedanalyse-matomo"

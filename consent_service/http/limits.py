@@ -98,19 +98,25 @@ class Limiter:
         # Half a request of room for what adding up rounds away.
         excess = after - now - window - self._interval / 2
         if excess > 0:
-            waits = max(1, ceil(after - now - window))
-            return Taken(self._policy, self._quota, 0, max(waits, ceil(free_at - now)), waits)
+            waits = max(1, _whole_s(after - now - window))
+            return Taken(self._policy, self._quota, 0, max(waits, _whole_s(free_at - now)), waits)
         if used:
             free_at = after
             cells[first] = max(cells[first], after)
             cells[second] = max(cells[second], after)
         left = int((window - (free_at - now)) / self._interval + 0.5)
-        return Taken(self._policy, self._quota, left, ceil(free_at - now), 0)
+        return Taken(self._policy, self._quota, left, _whole_s(free_at - now), 0)
+
+
+def _whole_s(seconds: float) -> int:
+    """Rounded up, but for what adding to a machine's large clock has put on top."""
+    return ceil(seconds - 1e-6)
 
 
 class Quotas(msgspec.Struct, frozen=True):
     """Of the sites' interface `network`: every request of one network; `choices` and `visitor`: choices and readings of
-    what stands, of one network and of one visitor; `site`: choices on one site. `bad_tokens`: of one network.
+    what stands on one site, of one network and of one visitor; `site`: choices on one site.
+    `bad_tokens`: of one network.
     """
 
     network: Quota = Quota(6000, 60)
@@ -148,9 +154,9 @@ class SiteLimits:
         """Any request. Raises LimitReached."""
         self._refuse_if_over(self._network.take(network))
 
-    def admit_reading(self, network: bytes, visitor: bytes) -> Headers:
+    def admit_reading(self, network: bytes, visitor: bytes, site: bytes) -> Headers:
         """What stands for a visitor. Returns the headers that tell what is left. Raises LimitReached."""
-        return self._take([(self._choices, network), (self._visitor, visitor)])
+        return self._take([(self._choices, _on(site, network)), (self._visitor, visitor)])
 
     def admit_choice(
         self, network: bytes, visitor: bytes, site: bytes, *, says_yes: bool, says_no: bool
@@ -159,9 +165,10 @@ class SiteLimits:
 
         Returns the headers that tell what is left. Raises LimitReached.
         """
-        granting = ((self._choices, network), (self._visitor, visitor), (self._site, site))
+        from_there = _on(site, network)
+        granting = ((self._choices, from_there), (self._visitor, visitor), (self._site, site))
         refusing = (
-            (self._refusals, network),
+            (self._refusals, from_there),
             (self._visitor_refusals, visitor),
             (self._site_refusals, site),
         )
@@ -183,6 +190,11 @@ class SiteLimits:
         if not taken.allowed:
             self._metrics.limited.labels(taken.policy).inc()
             raise limit_reached(taken)
+
+
+def _on(site: bytes, network: bytes) -> bytes:
+    """As what a network's choices on a site are counted: they hold back none on another, which is not told (R22)."""
+    return site + b" " + network
 
 
 class Guards:

@@ -10,7 +10,7 @@ from consent_service.http.operation import Answer, Operation, Parameter
 from consent_service.http.problems import Headers
 from consent_service.http.services import Services
 from consent_service.http.site_examples import NOTICE
-from consent_service.usecases.editions import Notice
+from consent_service.usecases.editions import Notice, Page, choose_page
 
 #: For so long a browser need not ask again. A text that has changed meanwhile is an outdated screen (R37).
 MAX_AGE_S = 300
@@ -26,15 +26,21 @@ async def read_notice(call: Call, services: Services) -> Reply:
     edition = await services.sites.edition(call.visit.site)
     decided = match_language(asked, edition.pages) is not None
     accepted = read_languages(call.headers.get(b"accept-language"))
-    page = edition.page([*([] if asked is None else [asked]), *accepted])
+    page = choose_page(edition.pages, [*([] if asked is None else [asked]), *accepted])
+    # Where `lang` decides, a shared cache need not keep one for each browser's preferences.
+    vary = b"Accept-Encoding" if decided else b"Accept-Encoding, Accept-Language"
+    return page_reply(call, page, cached=_CACHED, vary=vary)
+
+
+def page_reply(call: Call, page: Page, *, cached: bytes, vary: bytes) -> Reply:
+    """The page, to be kept as `cached` says; 304 where the client has it."""
     packed = takes_gzip(call.headers.get(b"accept-encoding"))
     # Strong: another coding is another sequence of bytes, so it has another tag.
     tag = b'"%b%b"' % (page.digest.encode(), b"-gzip" if packed else b"")
     headers: Headers = [
         (b"etag", tag),
-        (b"cache-control", _CACHED),
-        # Where `lang` decides, a shared cache need not keep one for each browser's preferences.
-        (b"vary", b"Accept-Encoding" if decided else b"Accept-Encoding, Accept-Language"),
+        (b"cache-control", cached),
+        (b"vary", vary),
         (b"content-language", page.language.encode()),
     ]
     if has_already(call.headers.get(b"if-none-match"), tag):

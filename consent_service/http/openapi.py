@@ -14,10 +14,11 @@ from consent_service import __version__
 from consent_service.domain import errors
 from consent_service.domain.errors import ConsentError
 from consent_service.domain.values import SLUG
-from consent_service.http.examples import PURPOSE, RECIPIENT, SITE
+from consent_service.http.examples import C15T_ID, PURPOSE, RECIPIENT, SITE
 from consent_service.http.operation import REASON, Answer, Operation, Parameter
 from consent_service.http.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, Problem, problem_type
 from consent_service.http.scopes import SCOPES
+from consent_service.http.wire import C15T_SUBJECT
 
 _REFERENCE = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
@@ -30,6 +31,7 @@ _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "recipient": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [RECIPIENT]},
     "site_key": {"type": "string", "pattern": f"^{SLUG}$", "maxLength": 64, "examples": [SITE]},
     "version": {"type": "integer", "minimum": 1},
+    "c15t_subject": {"type": "string", "pattern": f"^{C15T_SUBJECT}$", "examples": [C15T_ID]},
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {

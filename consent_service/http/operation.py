@@ -39,7 +39,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method on one path template. `scope` is null where no token is needed; on a path under a site's key, what
-    calls is a browser on a page of the site, or, with `any_origin`, anybody.
+    calls is a browser on a page of the site, or, with `any_origin`, anybody. With `from_c15t` its client calls, which
+    sends cookies along, that nobody reads, and headers of its own.
 
     `body` is the request's type; with `body_needed` false an absent body stands for its defaults. `problems`
     are those that this operation adds to the ones that follow from its form (`openapi.py`).
@@ -55,6 +56,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...]
     description: str = ""
     any_origin: bool = False
+    from_c15t: bool = False
     body: Any = None
     body_needed: bool = True
     body_example: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consent_service.http import (
+    c15t,
     changes,
     commands,
     notice,
@@ -30,6 +31,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *states.OPERATIONS,
     *notice.OPERATIONS,
     *visitors.OPERATIONS,
+    *c15t.OPERATIONS,
     *operators.OPERATIONS,
 )
 

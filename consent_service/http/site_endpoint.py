@@ -31,7 +31,10 @@ PREFLIGHT_AGE_S = 7200
 
 _TOLD = "consent_site_headers"
 """Where the request's own headers wait for whatever its answer is."""
-_WRITING = frozenset({"POST"})
+_WRITING = frozenset({"POST", "PATCH"})
+_SENT = b"Content-Type, Consent-Visitor"
+_SENT_BY_C15T = b"Content-Type, X-Request-Id, X-C15t-Version, X-C15t-Country, X-C15t-Region"
+_WITH_COOKIES = (b"access-control-allow-credentials", b"true")
 _READABLE = b"ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _VARY = (b"vary", b"Origin")
 
@@ -43,6 +46,7 @@ class SiteEndpoint(Answering):
         super().__init__(services, tokens)
         self._operations = {operation.method: operation for operation in operations}
         self._methods = sorted([*self._operations, "OPTIONS"])
+        self._from_c15t = any(operation.from_c15t for operation in operations)
 
     async def answer(
         self, scope: AsgiScope, headers: dict[bytes, bytes], receive: AsgiReceive
@@ -65,6 +69,7 @@ class SiteEndpoint(Answering):
                 _VARY,
                 (b"access-control-allow-origin", visit.origin.encode()),
                 (b"access-control-expose-headers", _READABLE),
+                *([_WITH_COOKIES] if self._from_c15t else []),
             ]
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if method == "OPTIONS":
@@ -110,7 +115,7 @@ class SiteEndpoint(Answering):
         if is_own:
             headers += [
                 (b"access-control-allow-methods", ", ".join(self._operations).encode()),
-                (b"access-control-allow-headers", b"Content-Type, Consent-Visitor"),
+                (b"access-control-allow-headers", _SENT_BY_C15T if self._from_c15t else _SENT),
                 (b"access-control-max-age", b"%d" % PREFLIGHT_AGE_S),
             ]
         return Reply(204, b"", headers)

@@ -85,7 +85,9 @@ _choice_body = msgspec.json.Decoder(ChoiceBody)
 async def read_consents(call: Call, services: Services) -> Reply:
     """What stands for this visitor; nobody is made by asking."""
     visit, visitor = call.visit, _read_visitor(call)
-    told = services.guards.sites.admit_reading(visit.network, _counted(visit, visitor))
+    told = services.guards.sites.admit_reading(
+        visit.network, _counted(visit, visitor), visit.site.key.encode()
+    )
     consents = await services.visitors.consents(visit.site, visitor)
     return json_reply(200, ConsentsBody(consents), _VARY, *told)
 

@@ -19,6 +19,8 @@ from consent_service.usecases.submissions import Result
 
 #: PostgreSQL's integer, which a version is.
 VERSION_MAX = 2_147_483_647
+#: As a regular expression: what c15t's client calls a browser. A shorter one could be guessed.
+C15T_SUBJECT = "sub_[1-9A-HJ-NP-Za-km-z]{18,60}"
 
 
 def _pattern(pattern: str, description: str, length_max: int) -> Meta:

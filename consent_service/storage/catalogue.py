@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from consent_service.domain.c15t import Categories
 from consent_service.domain.catalogue import (
     PURPOSES_SHARD,
     PURPOSES_SUBJECT,
@@ -106,14 +107,20 @@ async def read_topic_prefix(connection: Connection, controller: str) -> str | No
     return prefix
 
 
-_SITES = "select site_key, origins, purposes from sites where controller = $1 order by site_key"
+_categories = msgspec.json.Decoder(Categories)
+_SITES = "select site_key, origins, purposes, c15t from sites where controller = $1 order by site_key"
 
 
 async def read_sites(connection: Connection, controller: str) -> dict[str, SiteEntry]:
     """The controller's sites by key."""
     rows = await connection.fetch(_SITES, controller)
     return {
-        row["site_key"]: SiteEntry(row["site_key"], tuple(row["origins"]), tuple(row["purposes"]))
+        row["site_key"]: SiteEntry(
+            row["site_key"],
+            tuple(row["origins"]),
+            tuple(row["purposes"]),
+            _categories.decode(row["c15t"]),
+        )
         for row in rows
     }
 
@@ -162,17 +169,17 @@ async def raise_revision(connection: Connection, controller: str) -> None:
 
 _CHANGE_SITE = """
     update sites
-    set origins = $3, purposes = $4
+    set origins = $3, purposes = $4, c15t = $5
     where controller = $1 and site_key = $2
     returning site_key
 """
 
-_ADD_SITE = "insert into sites (controller, site_key, origins, purposes) values ($1, $2, $3, $4)"
+_ADD_SITE = "insert into sites (controller, site_key, origins, purposes, c15t) values ($1, $2, $3, $4, $5)"
 
 
 async def put_site(connection: Connection, controller: str, site: SiteEntry) -> None:
     """Add or change a site. Raises InvalidValue where another controller has the key."""
-    values = (controller, site.key, site.origins, site.purposes)
+    values = (controller, site.key, site.origins, site.purposes, site.c15t)
     if await connection.fetchval(_CHANGE_SITE, *values) is not None:
         return
     try:

@@ -23,11 +23,11 @@ class NewChoice(msgspec.Struct, frozen=True):
 
 _READ = """
     select choices.subject_id, choices.choice_id, choices.fingerprint
-    from unnest($1::text[], $2::uuid[], $3::text[]) as asked (controller, subject_id, choice_id)
+    from unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) as asked (controller, subject_id, choice_id, latest_id)
     join choices
         on choices.controller = asked.controller
        and choices.subject_id = asked.subject_id
-       and choices.choice_id = asked.choice_id
+       and choices.choice_id between asked.choice_id and asked.latest_id
 """
 
 _INSERT = """
@@ -39,11 +39,13 @@ _INSERT = """
 
 
 async def read_choices(
-    connection: Connection, asked: Collection[tuple[str, UUID, str]]
+    connection: Connection, asked: Collection[tuple[str, UUID, str, str]]
 ) -> dict[tuple[UUID, str], bytes]:
-    """The fingerprints of those of these (controller, subject, choice id) that were taken before."""
+    """The fingerprints of those that were taken before: of each (controller, subject, choice id, latest id) that very
+    id, and those that sort behind it up to the latest.
+    """
     ordered = sorted(asked)
-    rows = await connection.fetch(_READ, *[[one[column] for one in ordered] for column in range(3)])
+    rows = await connection.fetch(_READ, *[[one[column] for one in ordered] for column in range(4)])
     return {(row[0], row[1]): row[2] for row in rows}
 
 

@@ -26,11 +26,24 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 _ROLE_EXISTS = "select exists (select from pg_roles where rolname = $1)"
 _CREATE_ROLE = "select format('create role %I login', $1::text)"
-_SET_PASSWORD = "select format('alter role %I password %L', $1::text, $2::text)"  # noqa: S105
+_SET_PASSWORD = "select format('alter role %I password %L', $1::text, $2::text)"  # noqa: S105  a statement that takes one
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 _CREATE_DATABASE = "select format('create database %I owner consent_owner', $1::text)"
 _CLOSE_DATABASE = "select format('revoke all on database %I from public', $1::text)"
 _OPEN_DATABASE = "select format('grant connect on database %I to %s', $1::text, $2::text)"
+
+
+# An index that is being built while people write is not valid until it is whole, and stays so where that is cut short.
+_UNFINISHED_INDEXES = """
+select format('drop index concurrently if exists %s', unfinished.indexrelid::regclass)
+from pg_index as unfinished
+join pg_class as named on named.oid = unfinished.indexrelid
+where not unfinished.indisvalid
+  and named.relowner = to_regrole(current_user)
+  and not exists (
+      select from pg_stat_progress_create_index as building where building.index_relid = unfinished.indexrelid
+  )
+"""
 
 
 class MigrationFailed(Exception):
@@ -57,11 +70,13 @@ async def prepare(superuser_url: str, database: str, passwords: Mapping[str, str
 async def migrate(owner_url: str) -> list[str]:
     """Apply the pending migrations as their owner, one process at a time. Returns the names of those applied.
 
-    Raises MigrationFailed. A migration waits at most five seconds for a lock, so that it never stops the service.
+    Raises MigrationFailed. A migration waits at most five seconds for a lock, so that it never stops the service. Where
+    that cut short the building of an index, it is begun anew.
     """
     program = shutil.which("dbmate", path=sysconfig.get_path("scripts")) or shutil.which("dbmate")
     if program is None:
         raise MigrationFailed("dbmate is not installed")
+    await _drop_unfinished_indexes(owner_url)
     process = await asyncio.create_subprocess_exec(
         program,
         "--migrations-dir",
@@ -79,6 +94,19 @@ async def migrate(owner_url: str) -> list[str]:
     return [
         line.removeprefix("Applied: ").split(" in ")[0] for line in output.splitlines() if "Applied:" in line
     ]
+
+
+async def _drop_unfinished_indexes(owner_url: str) -> None:
+    connection = await asyncpg.connect(owner_url, server_settings={"lock_timeout": "5000"})
+    try:
+        for (drop,) in await connection.fetch(_UNFINISHED_INDEXES):
+            await connection.execute(drop)
+    except asyncpg.LockNotAvailableError as error:
+        raise MigrationFailed(
+            "an index whose building was cut short cannot be dropped now; try again"
+        ) from error
+    finally:
+        await connection.close()
 
 
 def _with_lock_timeout(url: str) -> str:

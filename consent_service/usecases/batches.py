@@ -119,6 +119,7 @@ class Batch:
         chosen = submission.chosen
         if found is not None and chosen is not None and self.choices.is_taken(found, chosen):
             return self._again(found, submission)
+        submission = self.choices.admitted(found, submission)
         person = self._new_person(submission.caller.controller) if found is None else found
         # One command changes nothing before nothing can refuse it any more, so it needs no copy.
         is_alone = len(submission.commands) == 1 and not submission.link

@@ -18,7 +18,7 @@ from consent_service.domain.catalogue import (
     next_version,
 )
 from consent_service.domain.errors import ConsentError, InvalidValue
-from consent_service.domain.purposes import Change, Purpose, PurposeVersion
+from consent_service.domain.purposes import BasesKind, Change, Purpose, PurposeVersion, kind_of
 
 
 class Kind(StrEnum):
@@ -60,11 +60,12 @@ class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan_changes(stored: StoredCatalogue, entries: CatalogueEntries, now: datetime) -> list[PlannedChange]:
     """The controller, then its sites and purposes as the file names them."""
-    known = {*stored.purposes, *(entry.slug for entry in entries.purposes)}
+    kinds = {slug: purpose.versions[-1].kind for slug, purpose in stored.purposes.items()}
+    kinds |= {entry.slug: kind_of(entry.legal_bases) for entry in entries.purposes}
     return [
         _plan(Kind.CONTROLLER, entries.controller.slug, stored.controller, entries.controller),
         *(
-            _plan_site(stored.sites.get(site.key), site, known, f"/sites/{place}")
+            _plan_site(stored.sites.get(site.key), site, kinds, f"/sites/{place}")
             for place, site in enumerate(entries.sites)
         ),
         *(
@@ -83,11 +84,24 @@ def _plan(kind: Kind, name: str, old: msgspec.Struct | None, new: msgspec.Struct
     )
 
 
-def _plan_site(old: SiteEntry | None, new: SiteEntry, known: set[str], pointer: str) -> PlannedChange:
-    refusals = tuple(
-        InvalidValue(f"There is no purpose {slug}.", pointer=f"{pointer}/purposes/{place}")
-        for place, slug in enumerate(new.purposes)
-        if slug not in known
+def _plan_site(
+    old: SiteEntry | None, new: SiteEntry, kinds: Mapping[str, BasesKind], pointer: str
+) -> PlannedChange:
+    """`kinds` are those of all purposes that there are, or will be."""
+    refusals = (
+        *(
+            InvalidValue(f"There is no purpose {slug}.", pointer=f"{pointer}/purposes/{place}")
+            for place, slug in enumerate(new.purposes)
+            if slug not in kinds
+        ),
+        *(
+            InvalidValue(
+                f"{slug} rests on consent, and nobody can say no to what is `necessary`.",
+                pointer=f"{pointer}/c15t/necessary/{place}",
+            )
+            for place, slug in enumerate(new.c15t.necessary)
+            if kinds.get(slug) in (BasesKind.CONSENT, BasesKind.CONSENT_INTERESTS)
+        ),
     )
     if refusals:
         return PlannedChange(kind=Kind.SITE, name=new.key, action=Action.REFUSED, refusals=refusals)

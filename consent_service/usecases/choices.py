@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
+from consent_service.domain.choices import Choice
 from consent_service.domain.errors import IdempotencyKeyReuse
 from consent_service.storage.choices import NewChoice
 from consent_service.usecases.people import Person
-from consent_service.usecases.submissions import ChoiceClaim
+from consent_service.usecases.submissions import ChoiceClaim, Submission
 
 
 class Choices:
@@ -31,6 +34,20 @@ class Choices:
                 pointer="/choice_id",
             )
         return True
+
+    def admitted(self, person: Person | None, submission: Submission) -> Submission:
+        """The submission without what it gives, where a choice that was made later was taken before."""
+        chosen = submission.chosen
+        if person is None or chosen is None or chosen.latest_id is None:
+            return submission
+        is_overtaken = any(
+            subject_id == person.subject_id and chosen.choice_id < choice_id <= chosen.latest_id
+            for subject_id, choice_id in self._fingerprints
+        )
+        if not is_overtaken:
+            return submission
+        kept = tuple(one for one in submission.commands if one.choice is not Choice.GIVEN)
+        return msgspec.structs.replace(submission, commands=kept)
 
     def take(self, person: Person, chosen: ChoiceClaim) -> None:
         self._fingerprints[person.subject_id, chosen.choice_id] = chosen.fingerprint

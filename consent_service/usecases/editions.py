@@ -37,6 +37,7 @@ from consent_service.domain.screens import (
 )
 from consent_service.domain.values import LATEST, Basis
 from consent_service.storage.sites import NewScreen
+from consent_service.usecases.c15t_editions import Init, make_init
 
 
 class NoticeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +95,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A notice as it is sent: JSON, the same packed with gzip, and a digest that changes with it."""
+    """A document as it is sent: JSON, the same packed with gzip, and a digest that changes with it."""
 
     language: str
     body: bytes
@@ -103,15 +104,20 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Edition(msgspec.Struct, frozen=True):
-    """A site's notice in all its languages, as it stands until `valid_until` unless the catalogue changes."""
+    """A site's notice in all its languages, as it stands until `valid_until` unless the catalogue changes.
+
+    `c15t` has what that banner is told, in the same languages; nothing where the site has another banner.
+    """
 
     valid_until: datetime
     pages: dict[str, Page]
+    c15t: dict[str, Page]
     screens: tuple[NewScreen, ...]
 
-    def page(self, asked: Sequence[str]) -> Page:
-        """In the first of these languages that there is; else nb, en, or any."""
-        return self.pages[choose_language(asked, self.pages)]
+
+def choose_page(pages: Mapping[str, Page], asked: Sequence[str]) -> Page:
+    """In the first of these languages that there is; else nb, en, or any."""
+    return pages[choose_language(asked, pages)]
 
 
 def make_edition(
@@ -121,6 +127,7 @@ def make_edition(
     versions = displayed(purposes, site.purposes, at)
     languages = languages_of(version for _, version in versions) or tuple(sorted(BANNER_TEXTS))
     pages: dict[str, Page] = {}
+    c15t: dict[str, Page] = {}
     screens: list[NewScreen] = []
     for language in languages:
         texts = BANNER_TEXTS[choose_language([language], BANNER_TEXTS)]
@@ -143,8 +150,12 @@ def make_edition(
             purposes=tuple(_item(one, version) for one, version in shown),
             links=NoticeLinks(controller.contacts, controller.complaint),
         )
-        pages[language] = _page(notice)
-    return Edition(_valid_until(purposes, site.purposes, at), pages, tuple(screens))
+        pages[language] = _page(language, notice)
+        if site.c15t:
+            init, told = make_init(site.key, site.c15t, purposes, shown, language, at)
+            c15t[language] = _page(language, init)
+            screens += [NewScreen(one, language, screen) for one, screen in told]
+    return Edition(_valid_until(purposes, site.purposes, at), pages, c15t, tuple(screens))
 
 
 def _item(shown: ShownPurpose, version: PurposeVersion) -> NoticeItem:
@@ -170,9 +181,9 @@ def _item(shown: ShownPurpose, version: PurposeVersion) -> NoticeItem:
     )
 
 
-def _page(notice: Notice) -> Page:
-    body = msgspec.json.encode(notice)
-    return Page(notice.language, body, gzip.compress(body, mtime=0), sha256(body).hexdigest()[:32])
+def _page(language: str, document: Notice | Init) -> Page:
+    body = msgspec.json.encode(document)
+    return Page(language, body, gzip.compress(body, mtime=0), sha256(body).hexdigest()[:32])
 
 
 def _valid_until(purposes: Mapping[str, Purpose], order: Sequence[str], at: datetime) -> datetime:

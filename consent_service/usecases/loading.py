@@ -71,9 +71,9 @@ async def load(
     )
     states, revisions = await read_states(connection, pairs) if pairs else ({}, {})
     chosen = {
-        (one.controller, subject_id, one.submission.chosen.choice_id)
+        (one.controller, subject_id, claim.choice_id, claim.latest_id or claim.choice_id)
         for one in meant
-        if one.submission.chosen is not None
+        if (claim := one.submission.chosen) is not None
         for subject_id in one.subject_ids
     }
     return Loaded(

@@ -73,10 +73,15 @@ class Idempotency(msgspec.Struct, frozen=True):
 
 
 class ChoiceClaim(msgspec.Struct, frozen=True):
-    """A visitor's choice by its id, which is taken once for ever; `fingerprint` = SHA-256 of what it says (R36)."""
+    """A visitor's choice by its id, which is taken once for ever; `fingerprint` = SHA-256 of what it says (R36).
+
+    Of some banners the ids sort as the choices were made: those of the same person above this one up to `latest_id`
+    were made later. Where one of them was taken before, what this one gives is left out; a no always counts.
+    """
 
     choice_id: str
     fingerprint: bytes
+    latest_id: str | None = None
 
 
 class Submission(msgspec.Struct, frozen=True):

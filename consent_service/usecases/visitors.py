@@ -56,13 +56,18 @@ class VisitorConsent(msgspec.Struct, frozen=True):
 
 
 class Choosing(msgspec.Struct, frozen=True):
-    """What a visitor chose before a screen. `evidence` is what else is known of it, as JSON values."""
+    """What a visitor chose before a screen. `evidence` is what else is known of it, as JSON values.
+
+    Without a `screen_hash` nobody knows what was shown. With a `latest_id` the id is made of the moment of the choice:
+    whatever it says it is the same one, and those that sort behind it up to `latest_id` were made later.
+    """
 
     choice_id: str
     choices: Mapping[str, Choice]
-    language: str
+    language: str | None
     layer: str
-    screen_hash: bytes
+    screen_hash: bytes | None
+    latest_id: str | None = None
     occurred_at: datetime | None = None
     evidence: Mapping[str, object] = {}
     traceparent: str | None = None
@@ -92,7 +97,8 @@ class Visitors:
         self._keyring = keyring
         self._sites = sites
         self._ledger = ledger
-        self._now = now
+        #: The clock, which usecases/c15t.py goes by too.
+        self.now = now
 
     async def consents(self, site: Site, visitor: Visitor) -> list[VisitorConsent]:
         """What stands for each of the site's purposes, in its order; makes nobody. Raises Erased."""
@@ -106,7 +112,7 @@ class Visitors:
             purposes = await self._catalogue.purposes_in(connection, site.controller, revision)
         if any(one.flags.erased_at is not None for one in asked):
             raise Erased("This visitor was erased: make a new id, and begin anew.")
-        now = self._now()
+        now = self.now()
         return [
             _consent(purposes[slug], one.flags, one.state, now, has_signal=visitor.has_signal)
             for slug, one in zip(slugs, asked, strict=True)
@@ -119,7 +125,8 @@ class Visitors:
         Raises UnknownReference for a purpose that is not the site's, IdempotencyKeyReuse for an id that said
         something else, Erased, and what the ledger raises.
         """
-        screen = await self._sites.screen(site, choosing.screen_hash)
+        shown = choosing.screen_hash
+        screen = None if shown is None else await self._sites.screen(site, shown)
         if screen is not None and screen.layer != choosing.layer:
             screen = None
         _refuse_foreign(site, screen, choosing.choices)
@@ -128,7 +135,7 @@ class Visitors:
                 caller=Caller(site.controller, f"site:{site.key}"),
                 reference=SubjectReference(identifiers=(_identifier(visitor),), pointer=""),
                 commands=_commands(site, screen, choosing),
-                chosen=ChoiceClaim(choosing.choice_id, _fingerprint(choosing.choices)),
+                chosen=_claim(choosing),
                 traceparent=choosing.traceparent,
             )
         )
@@ -179,9 +186,11 @@ def _commands(site: Site, screen: Screen | None, choosing: Choosing) -> tuple[Co
     return tuple(commands)
 
 
-def _fingerprint(choices: Mapping[str, Choice]) -> bytes:
-    """What the choice says, in whatever order."""
-    return sha256(msgspec.json.encode(choices, order="sorted")).digest()
+def _claim(choosing: Choosing) -> ChoiceClaim:
+    """What the choice says is told in whatever order; of an id that is made of the moment it plays no part."""
+    says = choosing.choices if choosing.latest_id is None else choosing.choice_id
+    fingerprint = sha256(msgspec.json.encode(says, order="sorted")).digest()
+    return ChoiceClaim(choosing.choice_id, fingerprint, choosing.latest_id)
 
 
 def _consent(

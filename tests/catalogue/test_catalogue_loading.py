@@ -59,6 +59,7 @@ Ansettr AS => Ansettr ASA => controller ansettr changed: legal_name
 [https://ansettr.no] => [https://ansettr.no, https://www.ansettr.no] => site ansettr-web changed: origins
 [nyhetsbrev] => [nyhetsbrev, analyse] => site ansettr-web refused
 key: ansettr-web => key: ansettr-blog => site ansettr-blog new
+purposes: [nyhetsbrev] => purposes: [nyhetsbrev]\\n    c15t: {marketing: [nyhetsbrev]} => site ansettr-web changed: c15t
 """
 
 
@@ -124,6 +125,26 @@ async def test_refusals_point_into_the_file(catalogue: Catalogue) -> None:
     assert [(fault.line, fault.path, fault.message) for fault in faults] == [
         (19, "purposes[regnskap].change", "This cannot be editorial: the legal bases differ.")
     ]
+
+
+async def test_R39_what_rests_on_consent_is_not_necessary(catalogue: Catalogue) -> None:
+    """Whether a purpose does may stand in the file, or be known already."""
+    text = FILE.replace(
+        "[nyhetsbrev]", "[nyhetsbrev, regnskap]\n    c15t: {necessary: [regnskap, nyhetsbrev]}"
+    )
+    for kept in (text, text.partition("purposes:\n  -")[0]):
+        file = read_catalogue(kept, "ansettr.yaml")
+        with pytest.raises(SeveralRefusals) as refused:
+            await catalogue.load(file.entries, "officer")
+        faults = [file.fault(refusal) for refusal in refused.value.refusals]
+        assert [(fault.line, fault.path, fault.message) for fault in faults] == [
+            (
+                9,
+                "sites[ansettr-web].c15t.necessary[2]",
+                "nyhetsbrev rests on consent, and nobody can say no to what is `necessary`.",
+            )
+        ]
+        await catalogue.load(entries(), "officer")
 
 
 async def test_loading_again_writes_nothing(catalogue: Catalogue, rows: asyncpg.Connection) -> None:

@@ -174,14 +174,18 @@ def _channel(kind: str, address: str) -> dict[str, Any]:
         "bindings": {
             "kafka": {
                 "partitions": PARTITIONS[kind],
-                "topicConfiguration": {
-                    name: told.split(",") if name == "cleanup.policy" else int(told)
-                    for name, told in SETTINGS[kind].items()
-                },
+                "topicConfiguration": {name: _setting(name, told) for name, told in SETTINGS[kind].items()},
                 "bindingVersion": BINDING,
             }
         },
     }
+
+
+def _setting(name: str, told: str) -> Any:
+    """As AsyncAPI writes it."""
+    if name == "cleanup.policy":
+        return told.split(",")
+    return int(told) if told.isdecimal() else told
 
 
 def _types_of(kind: str) -> list[str]:

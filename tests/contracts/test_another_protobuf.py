@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.contracts.asyncapi import PROTO
-from tests.contracts.conftest import INSTALL_S, NPM
+from tests.contracts.conftest import NPM
+from tests.npm import INSTALL_S
 
 #: The first one installs what npm's lock file names.
 pytestmark = pytest.mark.timeout(INSTALL_S + 30)

@@ -16,11 +16,12 @@ from consent_service.events.wire.encode import encode_state
 from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from consent_service.events.wire.topics import recipients_topics, topics_of
 from tests.contracts.asyncapi import DOCUMENT, proto_of, written
-from tests.contracts.conftest import INSTALL_S, NPM
+from tests.contracts.conftest import NPM
 from tests.contracts.told import DOC, MESSAGES, fits
 from tests.events.samples import GOLDEN, TRACEPARENT, a_state
 from tests.events.test_contract_files import buf
 from tests.events.wire import encoded
+from tests.npm import INSTALL_S
 
 #: The first one installs what npm's lock file names.
 pytestmark = pytest.mark.timeout(INSTALL_S + 30)

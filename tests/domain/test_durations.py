@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consent_service.domain.durations import Duration, add_duration, parse_duration
 from consent_service.domain.values import LATEST
+from tests.mutations import outcome
 
 READ = """
 P3Y         months=36  days=0    seconds=0
@@ -103,3 +104,21 @@ def test_who_agreed_later_never_ends_earlier(
     duration = Duration(months=months, exact=timedelta(seconds=seconds))
     first, second = sorted((one, other))
     assert first <= add_duration(first, duration) <= add_duration(second, duration)
+
+
+durations = (
+    st.from_regex(r"P[0-9YMWDTHS.]{0,12}", fullmatch=True)
+    | st.text(max_size=12)
+    | st.sampled_from(NOT_A_DURATION)
+)
+any_moments = st.datetimes(timezones=st.just(UTC))
+
+
+@given(durations, any_moments)
+@example("P9999Y9999M", datetime.max.replace(tzinfo=UTC))
+@example("P0D", datetime.max.replace(tzinfo=UTC))
+@example("P99999DT999999H", datetime.max.replace(tzinfo=UTC))
+def test_any_text_is_a_duration_from_any_moment_on_or_is_refused(text: str, start: datetime) -> None:
+    duration = outcome(ValueError, parse_duration, text)
+    if not isinstance(duration, ValueError):
+        assert min(start, LATEST) <= add_duration(start, duration) <= LATEST

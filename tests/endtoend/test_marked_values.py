@@ -5,7 +5,6 @@ answers, topics and a dump of the database. They come out where the interface pr
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,26 +16,26 @@ from aiokafka import AIOKafkaProducer
 
 from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
-from consent_service.http.examples import SITE
 from consent_service.http.routes import OPERATIONS
 from tests.databases import TestDatabase, copy_template, drop
 from tests.endtoend.broken import broken
+from tests.endtoend.marked_browser import in_a_browser
 from tests.endtoend.marked_stage import Marks, Outputs, Stage, dump, read_topics, run, running
 from tests.endtoend.marks import leaks
 from tests.events.streams import eventually
 from tests.http.each_operation import OF_SYSTEMS, Asked, Known, calls
+from tests.http.examples_catalogue import load_catalogue
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer
-from tests.http.sites import ORIGIN
-from tests.http.test_schemathesis import load_catalogue
 from tests.processes import environment_for
 
 #: Who is told what: identifiers in clear, a record's evidence and who said it (CORE 9, 13); the audit trail names who
-#: reads and changes (docs/OPERATIONS.md, "Tokens").
+#: reads and changes (docs/OPERATIONS.md, "Tokens"). c15t's client is told again whom it claims that the visitor is.
 PROMISED: dict[str, tuple[str, ...]] = {
     "readIdentifiers": ("email", "phone", "external", "visitor"),
     "readRecord": ("evidence", "evidence-name", "actor"),
     "readHistory": ("actor",),
     "recordCommand": ("actor",),
+    "c15tClaim": ("value",),
     "recordDecisions": ("actor",),
     "dump of the audit trail": ("actor",),
 }
@@ -211,25 +210,6 @@ async def badly(stage: Stage, known: Known) -> None:
         if one.body is not None:
             for body in broken(one.body, marks.value.value):
                 await stage.ask(one.name, one.method, one.path, body)
-
-
-async def in_a_browser(stage: Stage) -> None:
-    """What a page of the site calls, well and badly."""
-    site, value = f"/site/v1/{SITE}", stage.marks.value.value
-    browser = {"origin": ORIGIN, "consent_visitor": stage.marks.browser.value}
-    choice = {"choice_id": "c" * 22, "language": "en", "screen_hash": "0" * 64, "layer": "banner"}
-    body = {**choice, "choices": {"newsletter": "refused"}}
-    for name, path in (("readNotice", f"{site}/notice"), ("readConsents", f"{site}/consents")):
-        assert (await stage.ask(name, "GET", path, None, **browser)).status_code == 200
-        await stage.ask(name, "GET", f"{path}?more={quote(value)}", None, **browser)
-        await stage.ask(name, "GET", f"{path}/{quote(value)}", None, **browser)
-    content = json.dumps(body).encode()
-    answer = await stage.ask("chooseConsents", "POST", f"{site}/consents", content, **browser)
-    assert answer.status_code == 201, answer.text
-    for wrong in ({"origin": f"https://{value}"}, {"consent_visitor": value}):
-        await stage.ask("chooseConsents", "POST", f"{site}/consents", content, **{**browser, **wrong})
-    for one in broken(body, value):
-        await stage.ask("chooseConsents", "POST", f"{site}/consents", one, **browser)
 
 
 def with_marked_step(template: str, path: str, text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -33,11 +35,16 @@ class Run:
     def lines_to_paste(self) -> list[str]:
         return [line for line in self.said if line.startswith("curl")]
 
+    @property
+    def demonstration(self) -> str:
+        (line,) = [line for line in self.said if "Demonstration site" in line]
+        return line.split()[-1]
+
 
 def check_out(folder: Path) -> Path:
     """What a clone would hold, and nothing else: the files that git has or would take."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607  whichever is there
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -99,6 +106,26 @@ async def beside(checkout: Path, *arguments: str) -> str:
     return output.decode()
 
 
+async def choose_on_the_demonstration(run: Run) -> int:
+    """As its page does, from its own origin: the status of the answer. The origin is new at every start."""
+    origin = run.demonstration.removesuffix("/demo")
+    async with httpx.AsyncClient(base_url=origin) as web:
+        page = await web.get("/demo")
+        (script,) = re.findall(r'src="(/web/[^"]+)"', page.text)
+        assert (await web.get(script)).status_code == 200
+        notice = (await web.get("/site/v1/ansettr-demo/notice")).json()
+        body = {
+            "choice_id": secrets.token_urlsafe(18),
+            "language": notice["language"],
+            "screen_hash": notice["screen_hash"],
+            "layer": "banner",
+            "choices": {"youtube-film": "given"},
+        }
+        headers = {"origin": origin, "consent-visitor": secrets.token_urlsafe(18)}
+        answer = await web.post("/site/v1/ansettr-demo/consents", json=body, headers=headers)
+    return answer.status_code
+
+
 async def interrupt(run: Run) -> tuple[list[psutil.Process], str]:
     """Ctrl-C as a terminal sends it, to make and all it started: which children are left, and the last words."""
     children = psutil.Process(run.process.pid).children(recursive=True)
@@ -122,6 +149,7 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     trail = await beside(checkout, "audit", "--controller", "ansettr", "--action", "api_key.made")
     at_rest = await beside(checkout, "keys", "status")
     rotated = await beside(checkout, "keys", "rotate")
+    chosen = await choose_on_the_demonstration(first)
     second_try = await make_run(checkout)
     _, complaint = await second_try.communicate()
     left, last_words = await interrupt(first)
@@ -145,8 +173,10 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
         "/v1/permissions", f"/v1/subjects/{granted['subject_id']}/records", again.lines_to_paste[1]
     )
     records = await paste(history.split(" -d ")[0].replace(" -H 'Content-Type: application/json'", ""))
+    chosen_again = await choose_on_the_demonstration(again)
     left, _ = await interrupt(again)
 
+    assert (chosen, chosen_again) == (201, 201)
     assert [record["command"] for record in records["items"]] == ["grant", "withdraw"]
     assert left == []
 

@@ -12,6 +12,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
+from aiokafka.errors import MessageSizeTooLargeError
 from consent_client.model import Acknowledgement
 from consent_client.wire.writing import acknowledgement_message
 from consent_client.words import Outcome
@@ -23,14 +25,14 @@ from consent_service.domain.purposes import Recipient
 from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer
 from consent_service.events.acknowledging import Acknowledging
-from consent_service.events.publishing.administration import administering, make_topics
+from consent_service.events.publishing.administration import administering, kept_otherwise, make_topics
 from consent_service.events.wire.topics import acks_topic
 from consent_service.metrics import Metrics
 from consent_service.usecases.listening import read_listening
 from consent_service.usecases.propagation import Acknowledgements
 from tests.builders import NOTICES, an_id, day
 from tests.databases import TestDatabase
-from tests.events.spoiled import send_header_without_text, send_header_without_value
+from tests.events.spoiled import send_header_without_text, send_header_without_value, send_packed
 from tests.events.streams import eventually, opened
 from tests.usecases.recording import Room, a_command, open_room, someone
 
@@ -65,8 +67,10 @@ class Talk:
         answer = await self.room.says(someone(f"person-{self._persons}"), a_command(), controller=controller)
         return answer.subject_id, answer.results[0].record_id
 
-    async def says(self, about: tuple[UUID, UUID], topic: str | None = None, **fields: Any) -> None:
-        """Brevo's word, that it has started."""
+    async def says(
+        self, about: tuple[UUID, UUID], topic: str | None = None, send: Any = None, **fields: Any
+    ) -> None:
+        """Brevo's word, that it has started; `send` is another way of sending it."""
         said = Acknowledgement(
             **{
                 "acknowledgement_id": an_id(1),
@@ -80,9 +84,11 @@ class Talk:
             }
         )
         message = acknowledgement_message(said)
-        await self.producer.send_and_wait(
-            topic or self.topic(said.controller), message.value, message.key, headers=list(message.headers)
-        )
+        into, headers = topic or self.topic(said.controller), list(message.headers)
+        if send is not None:
+            await send(self.producer, into, message.key, message.value, headers)
+        else:
+            await self.producer.send_and_wait(into, message.value, message.key, headers=headers)
 
     async def sends(self, value: bytes, key: bytes) -> None:
         await self.producer.send_and_wait(self.topic(), value, key)
@@ -198,6 +204,41 @@ async def test_R34_a_message_that_breaks_readers_holds_up_nobody(
 
     assert talk.refused("not_understood") == 1
     assert talk.refused("failed") == 0
+
+
+async def test_R34_packed_words_are_unpacked_by_the_broker_and_none_is_larger_than_a_message_may_be(
+    database: TestDatabase, kafka: KafkaServer, talk: Talk
+) -> None:
+    """A message of a megabyte can be packed that is a gigabyte, and aiokafka would unpack it in one piece."""
+    await make(kafka, [talk.topic()])
+    first, last = await talk.given(), await talk.given()
+    await talk.says(first, send=send_packed)
+    options = {"bootstrap_servers": kafka.bootstrap, "max_request_size": 1 << 30, "max_batch_size": 1 << 30}
+    async with AIOKafkaProducer(**options, compression_type="gzip") as producer:
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(talk.topic(), bytes(16 << 20), b"a")
+    await talk.says(last)
+    async with talk.taking(database, kafka.bootstrap):
+        await talk.settled(first, last)
+
+    assert talk.refused("not_understood") == 0
+
+
+async def test_R34_packed_words_on_a_topic_that_others_made_hold_up_nobody(
+    database: TestDatabase, kafka: KafkaServer, talk: Talk
+) -> None:
+    others = NewTopic(talk.topic(), 1, 1, topic_configs={"compression.type": "producer"})
+    async with administering(kafka.bootstrap) as admin:
+        await admin.create_topics([others])
+        assert await kept_otherwise(admin, [talk.topic()]) == {talk.topic(): "compression.type=producer"}
+    first, packed, last = [await talk.given() for _ in range(3)]
+    await talk.says(first)
+    await talk.says(packed, send=send_packed)
+    await talk.says(last)
+    async with talk.taking(database, kafka.bootstrap):
+        await talk.settled(first, last)
+
+    assert talk.refused("not_understood") == 1
 
 
 async def test_R34_a_topic_that_is_made_later_is_read_from_its_start(

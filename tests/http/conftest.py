@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from consent_service.app.services import ServiceHealth
+from consent_service.domain.c15t import Categories
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry, SiteEntry
 from consent_service.domain.purposes import AskAgainAfter, Confirmation, NoticeText, Offer, Recipient
 from consent_service.domain.values import Basis
@@ -62,6 +63,7 @@ PURPOSES = (
     purpose("pixel"),
     purpose("old", Basis.CONSENT, retired=True),
 )
+C15T = Categories(necessary=("contract",), measurement=("analytics",), marketing=("newsletter",))
 
 
 class Api:
@@ -185,7 +187,10 @@ async def running_api(
         for controller in ("ansettr", "sonh"):
             entry = ControllerEntry(slug=controller, legal_name=f"{controller} AS")
             site = SiteEntry(
-                f"{controller}-web", (f"https://{controller}.no",), tuple(one.slug for one in purposes)
+                f"{controller}-web",
+                (f"https://{controller}.no",),
+                tuple(one.slug for one in purposes),
+                C15T if purposes is PURPOSES else Categories(),
             )
             entries = CatalogueEntries(controller=entry, sites=(site,), purposes=purposes)
             await services.catalogue.load(entries, "test")

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from consent_service.domain.c15t import Categories
 from consent_service.domain.catalogue import (
     CatalogueEntries,
     Contact,
@@ -46,6 +47,13 @@ PURPOSES = (
     purpose("elsewhere", Basis.CONSENT),
 )
 SHOWN = ("matomo", "pixel", "newsletter", "security", "ads", "profile", "orders")
+NO_C15T = Categories()
+C15T = Categories(
+    necessary=("orders",),
+    functionality=("security", "profile"),
+    measurement=("matomo",),
+    marketing=("pixel", "newsletter", "ads"),
+)
 LISTED = ("matomo", "pixel", "newsletter", "security", "hole", "ads", "profile", "orders")
 _numbers = itertools.count(1)
 
@@ -133,6 +141,7 @@ def entries(
     *,
     purposes: tuple[PurposeEntry, ...] = PURPOSES,
     listed: tuple[str, ...] = LISTED,
+    c15t: Categories = NO_C15T,
 ) -> CatalogueEntries:
     origins = (f"https://{controller}.no", f"https://www.{controller}.no", "http://localhost:5173")
     return CatalogueEntries(
@@ -142,7 +151,7 @@ def entries(
             contacts=(Contact("email", f"post@{controller}.no", "controller contact"),),
             complaint="Datatilsynet",
         ),
-        sites=(SiteEntry(f"{controller}-web", origins, listed),),
+        sites=(SiteEntry(f"{controller}-web", origins, listed, c15t),),
         purposes=purposes,
     )
 
@@ -201,10 +210,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def running_sites(postgres: PostgresServer, **options: Any) -> AsyncIterator[Stage]:
+async def running_sites(
+    postgres: PostgresServer, *, c15t: Categories = NO_C15T, **options: Any
+) -> AsyncIterator[Stage]:
     ahead = Clock()
     async with running_services(postgres, now=ahead, **options) as (services, issuer, database):
         for controller in ("ansettr", "sonh"):
-            await services.catalogue.load(entries(controller), "test")
+            await services.catalogue.load(entries(controller, c15t=c15t), "test")
         async with api_on(services, issuer, database) as api:
             yield Stage(api, services, issuer, database, ahead)

@@ -14,6 +14,7 @@ from consent_service.domain.values import format_time
 from consent_service.http.routes import OPERATIONS
 from consent_service.http.site_endpoint import SITES
 from consent_service.usecases import clock
+from tests.http.c15t import GIVEN_MS, new_subject
 from tests.http.conftest import UNKNOWN_ID, Api
 from tests.http.tables import rows, told
 
@@ -54,6 +55,10 @@ GET    | /v1/states                                               | states.expor
 GET    | /site/v1/{site_key}/notice                               | nothing
 GET    | /site/v1/{site_key}/consents                             | nothing
 POST   | /site/v1/{site_key}/consents                             | identifier.linked
+GET    | /site/v1/{site_key}/c15t/init                            | nothing
+POST   | /site/v1/{site_key}/c15t/subjects                        | identifier.linked
+GET    | /site/v1/{site_key}/c15t/subjects/{c15t_subject}         | nothing
+PATCH  | /site/v1/{site_key}/c15t/subjects/{c15t_subject}         | nothing
 GET    | /healthz                                                 | nothing
 GET    | /readyz                                                  | nothing
 GET    | /metrics                                                 | nothing
@@ -89,6 +94,13 @@ class Case:
         self.identifier: str = held.json()["items"][0]["identifier_id"]
         await api("PUT", "/v1/purposes/newsletter?draft=true", {})
         self.moment = format_time(clock.now())
+        self.subject = new_subject()
+        ticked = {"subject": {"identifiers": [{"type": "visitor", "value": self.subject}]}}
+        await api(
+            "POST",
+            "/v1/decisions",
+            {**ticked, "decisions": [{"purpose": "newsletter", "command": "refuse"}]},
+        )
         query = {"queries": [{"subject_id": self.person, "purpose": "newsletter"}]}
         decision = {"purpose": "newsletter", "command": "refuse"}
         word = {"record_id": self.record, "outcome": "started", "at": "2026-01-01T00:00:00Z"}
@@ -109,6 +121,14 @@ class Case:
                 "layer": "banner",
                 "choices": {"newsletter": "refused"},
             },
+            "POST /site/v1/{site_key}/c15t/subjects": {
+                "type": "cookie_banner",
+                "domain": "ansettr.no",
+                "subjectId": new_subject(),
+                "givenAt": GIVEN_MS,
+                "preferences": {"marketing": False},
+            },
+            "PATCH /site/v1/{site_key}/c15t/subjects/{c15t_subject}": {"externalId": "user_1"},
         }
 
     async def call(self, what: str) -> httpx.Response:
@@ -122,6 +142,7 @@ class Case:
             .replace("{recipient}", "matomo")
             .replace("{version}", "1")
             .replace("{site_key}", "ansettr-web")
+            .replace("{c15t_subject}", self.subject)
             .replace("?as_of", f"?as_of={self.moment}")
             .replace("?draft", "?draft=true")
         )

@@ -17,8 +17,8 @@ from consent_service.embedded import PostgresServer
 from consent_service.http.connection import FIELDS_MAX, HEAD_BYTES_MAX, PIPELINED_MAX
 from consent_service.settings import load_settings
 from tests.databases import copy_template, drop
+from tests.http.examples_catalogue import load_catalogue
 from tests.http.raw import Answer, talk
-from tests.http.test_schemathesis import load_catalogue
 from tests.processes import environment_for, serving
 
 PERSON = b'{"identifiers":[{"type":"external:crm","value":"smuggled"}]}'

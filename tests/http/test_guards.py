@@ -121,6 +121,9 @@ POST    | /schema                        | 405 | no-store
 GET     | /problems/nothing              | 404 | no-store
 GET     | /schema/openapi.json           | 200 | no-cache
 GET     | /schema/rapidoc-min.js         | 200 | no-cache
+GET     | /web                           | 200 | no-cache
+POST    | /web                           | 405 | no-store
+GET     | /web/nothing/consent.js        | 404 | no-store
 HEAD    | /healthz                       | 200 | no-store
 OPTIONS | /v1/purposes                   | 405 | no-store
 BREW    | /v1/purposes                   | 405 | no-store

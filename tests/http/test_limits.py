@@ -154,6 +154,14 @@ def choose(
     return ""
 
 
+@pytest.mark.parametrize("ticks", [0.1, 870.702, 3_718.939, 16_182.989, 9_876_543.21])
+def test_when_there_is_room_again_is_told_alike_on_every_clock(ticks: float) -> None:
+    limiter = Limiter("visitor", Quota(3, 3600), ticks=lambda: ticks)
+
+    assert [limiter.take(b"kari").reset_s for _ in range(3)] == [1200, 2400, 3600]
+    assert limiter.take(b"kari").wait_s == 1200
+
+
 def test_a_no_has_room_where_all_room_for_yes_is_used_up(clock: Clock) -> None:
     limits = site_limits(clock)
 
@@ -193,6 +201,18 @@ def test_inventing_visitors_helps_only_as_far_as_the_network_goes(clock: Clock) 
     assert met == [""] * 20 + ["choices"] * 10
 
 
+def test_what_a_network_says_on_one_site_holds_nobody_back_on_another(clock: Clock) -> None:
+    """Nor does it show there: an office may be known by its use of one site, and the other is another controller's."""
+    limits = site_limits(clock)
+    for said in ("yes", "no"):
+        crowd = [choose(limits, said, visitor=b"web-%d" % number) for number in range(21)]
+        assert crowd[-1] in ("choices", "refusals")
+        assert choose(limits, said, visitor=b"shop-1", site=b"shop") == ""
+
+    told = dict(limits.admit_reading(b"home", b"kari", b"shop"))[b"ratelimit"]
+    assert b'"choices";r=18;' in told
+
+
 def test_networks_together_go_only_as_far_as_the_site(clock: Clock) -> None:
     limits = site_limits(clock)
     met = [choose(limits, "yes", b"net-%d" % number, b"visitor-%d" % number) for number in range(50)]
@@ -204,11 +224,11 @@ def test_networks_together_go_only_as_far_as_the_site(clock: Clock) -> None:
 
 def test_reading_is_limited_too_and_tells_what_is_left(clock: Clock) -> None:
     limits = site_limits(clock)
-    told = [dict(limits.admit_reading(b"home", b"kari"))[b"ratelimit"] for _ in range(3)]
+    told = [dict(limits.admit_reading(b"home", b"kari", b"web"))[b"ratelimit"] for _ in range(3)]
 
     assert re.findall(rb'"visitor";r=(\d)', b" ".join(told)) == [b"2", b"1", b"0"]
     with pytest.raises(LimitReached) as refused:
-        limits.admit_reading(b"home", b"kari")
+        limits.admit_reading(b"home", b"kari", b"web")
     assert refused.value.headers["retry-after"] == "20"
     assert refused.value.headers["ratelimit-policy"] == '"visitor";q=3;w=60'
 

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from consent_service.http.examples import RECIPIENT, SITE
+from consent_service.http.examples import C15T_ID, RECIPIENT, SITE
 from consent_service.http.openapi import openapi_document, problems_of
 from consent_service.http.problems import STATUS
 from consent_service.http.routes import OPERATIONS
@@ -95,6 +95,7 @@ async def test_what_the_routes_answer_is_what_the_document_says(api: Api) -> Non
         "command": "withdraw",
         "version": "1",
         "site_key": SITE,
+        "c15t_subject": C15T_ID,
     }
     browser = {"origin": "https://ansettr.no", "consent-visitor": api.somebody()["value"]}
     for method, path, described in sorted(operations(), key=lambda one: one[0] in ("put", "delete")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import pytest
 
 from consent_service.embedded import PostgresServer
 from consent_service.http import documentation
+from tests.chromium import ARGUMENTS, MISSING, find_chromium
 from tests.http.here import Here, served_here
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = find_chromium()
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.skipif(CHROMIUM is None, reason=MISSING),
     pytest.mark.timeout(180),
 ]
 
@@ -30,7 +30,7 @@ async def refusals(url: str, folder: Path) -> list[str]:
     """What the browser says that a policy does not let it do."""
     assert CHROMIUM is not None
     browser = await asyncio.create_subprocess_exec(
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+        *(CHROMIUM, "--headless", *ARGUMENTS),
         *("--enable-logging=stderr", "--virtual-time-budget=10000", f"--user-data-dir={folder}"),
         *("--dump-dom", url),
         stdout=asyncio.subprocess.PIPE,

@@ -51,7 +51,7 @@ async def test_401_403_and_404_come_before_a_reason(api: Api) -> None:
     bad = {"consent-reason": "\t"}
     few = api.issuer.sign(scope="changes:read")
 
-    assert told(await api("GET", "/v1/purposes", token="x", headers=bad)) == "401 unauthenticated"
+    assert told(await api("GET", "/v1/purposes", token="x", headers=bad)) == "401 unauthenticated"  # noqa: S106  it is none
     assert told(await api("GET", "/v1/purposes", token=few, headers=bad)) == "403 insufficient-scope"
     assert told(await api("GET", "/v1/records/no-uuid", headers=bad)) == "404 not-found"
 

@@ -22,33 +22,22 @@ from schemathesis import Case, HookContext
 from schemathesis.engine import events, from_schema
 
 from consent_service.cli.token import make_token
-from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, SiteEntry
-from consent_service.domain.values import Basis
 from consent_service.embedded import KafkaServer, PostgresServer
-from consent_service.http.examples import RECIPIENT, SITE
+from consent_service.http.examples import C15T_ID, RECIPIENT, SITE
 from consent_service.settings import load_settings
-from consent_service.storage.database import open_database
-from consent_service.usecases.catalogue import Catalogue
-from tests.databases import TestDatabase, copy_template, drop
+from tests.databases import copy_template, drop
 from tests.events.streams import eventually
-from tests.http.conftest import PURPOSES, purpose
+from tests.http.c15t import save_the_example
+from tests.http.examples_catalogue import CATALOGUE, CHOSEN, CONTROLLER, load_catalogue
 from tests.http.sites import ORIGIN, renamed
 from tests.processes import environment_for, serving
 from tests.soak import soak
 
-CONTROLLER = "ansettr"
-#: Those of the document's examples too.
-CATALOGUE = (
-    *PURPOSES,
-    purpose("nettstedanalyse-matomo", Basis.CONSENT),
-    purpose("facebook-piksel", Basis.CONSENT),
-)
 PERSONS = 6
 pytestmark = pytest.mark.soak
 
 CALLS_MIN = soak(1_000, 10_000)
 EXAMPLES = soak(20, 900)
-CHOSEN = ("newsletter", "nettstedanalyse-matomo", "facebook-piksel", "hr-hub")
 #: One in so many Idempotency-Keys is sent as it was made, often for the second time.
 KEPT_KEYS = 4
 _calls = itertools.count(1)
@@ -110,20 +99,6 @@ class Run:
         return {label for label, status in self.statuses if low <= status < high}
 
 
-async def load_catalogue(database: TestDatabase) -> None:
-    entry = ControllerEntry(slug=CONTROLLER, legal_name="Ansettr AS")
-    async with open_database(
-        database.url(), connections_max=2, statement_timeout_s=10, lock_timeout_s=5, name="test"
-    ) as opened:
-        site = SiteEntry(SITE, (ORIGIN,), tuple(one.slug for one in CATALOGUE))
-        await Catalogue(opened).load(
-            CatalogueEntries(controller=entry, sites=(site,), purposes=CATALOGUE), "test"
-        )
-    connection = await database.connect()
-    await connection.execute("update controllers set topic_prefix = $1", database.name.replace("_", "-"))
-    await connection.close()
-
-
 async def make_known(client: httpx.AsyncClient) -> dict[str, list[str | int]]:
     """Persons with identifiers and records, a draft, and a real cursor of every list."""
     subjects: list[str | int] = []
@@ -145,6 +120,7 @@ async def make_known(client: httpx.AsyncClient) -> dict[str, list[str | int]]:
     await eventually(lambda: answers(client, "/v1/states"))
     of_one = (f"/v1/subjects/{subjects[0]}/{name}" for name in ("records", "identifiers"))
     notice = (await client.get(f"/site/v1/{SITE}/notice")).json()
+    await save_the_example(client, f"/site/v1/{SITE}/c15t", ORIGIN)
     pending = f"/v1/recipients/{RECIPIENT}/pending"
     lists = ("/v1/purposes", "/v1/states", pending, *of_one)
     pages = [(await client.get(f"{path}?limit=1")).json() for path in lists]
@@ -168,6 +144,7 @@ async def make_known(client: httpx.AsyncClient) -> dict[str, list[str | int]]:
         "tags": ['"1"', '"2"'],
         "site_keys": [SITE],
         "visitors": [f"visitor-of-schemathesis-{number}" for number in range(20)],
+        "c15t_subjects": [C15T_ID],
         "screens": [layer["screen_hash"] for layer in notice["layers"]],
     }
 
@@ -262,6 +239,7 @@ def parameters() -> dict[str, Any]:
         "path.site_key": often("site_keys"),
         "header.Consent-Visitor": often("visitors", 0.9),
         "body.screen_hash": often("screens"),
+        "path.c15t_subject": often("c15t_subjects", 0.9),
         **commands,
     }
 

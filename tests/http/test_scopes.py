@@ -38,6 +38,10 @@ GET    | /v1/states                                               | changes:read
 GET    | /site/v1/{site_key}/notice                               | none
 GET    | /site/v1/{site_key}/consents                             | none
 POST   | /site/v1/{site_key}/consents                             | none
+GET    | /site/v1/{site_key}/c15t/init                            | none
+POST   | /site/v1/{site_key}/c15t/subjects                        | none
+GET    | /site/v1/{site_key}/c15t/subjects/{c15t_subject}         | none
+PATCH  | /site/v1/{site_key}/c15t/subjects/{c15t_subject}         | none
 GET    | /healthz                                                 | none
 GET    | /readyz                                                  | none
 GET    | /metrics                                                 | none

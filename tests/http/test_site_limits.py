@@ -89,6 +89,17 @@ async def test_a_network_is_what_its_addresses_share(postgres: PostgresServer) -
     assert answers == ["200", "200", "429 too-many-requests", "200", "200"]
 
 
+async def test_a_crowd_on_one_site_holds_nobody_back_on_another(postgres: PostgresServer) -> None:
+    async with limited(postgres, choices=Quota(2, HOUR)) as stage:
+        here = [told(await stage.browser().read()) for _ in range(3)]
+        there = [
+            told(await stage.browser(site="/site/v1/sonh-web", origin="https://sonh.no").read())
+            for _ in range(3)
+        ]
+
+    assert here == there == ["200", "200", "429 too-many-requests"]
+
+
 async def test_nobody_gets_more_by_writing_other_addresses(postgres: PostgresServer) -> None:
     async with limited(postgres, choices=Quota(2, HOUR)) as stage:
         answers = [

@@ -232,7 +232,7 @@ async def test_a_page_of_an_export_that_the_trail_does_not_know_is_one_itself(ru
 
 async def test_R32_snapshot_and_stream_together_hold_every_state(running: Running) -> None:
     """Read page by page while many write: what the pages do not know comes on the stream, and nothing is missing."""
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)  # noqa: S311  a story, not a secret
     async with running.client() as client:
         persons = [await somebody(client, "newsletter") for _ in range(20)]
         over = asyncio.Event()

@@ -16,7 +16,7 @@ CHALLENGES = {
 
 _CLAIMS = "iss, aud, exp, sub, controller, scope"
 _NO_KEY = "The token's `iss` and `kid` name no key that is believed here."
-_NO_TOKEN = "The token is not a JSON Web Token."
+_NO_TOKEN = "The token is not a JSON Web Token."  # noqa: S105  a sentence
 _SUB = "The claim `sub` has 1 to 255 visible characters."
 _OURS = "The claim `sub` names one of the service's own: `service`, `key:`, `site:` or `cli:`."
 
@@ -73,6 +73,8 @@ sub the service's own         | 401 | {_OURS}
 sub an API key's              | 401 | {_OURS}
 sub a site's                  | 401 | {_OURS}
 sub an operator's             | 401 | {_OURS}
+sub an operator's in capitals | 401 | {_OURS}
+sub with a colon              | 200 | -
 scopes in a list              | 401 | The claim `scope` is one text of names with blanks between.
 purposes a text               | 401 | The claim `purposes` is a list of names.
 purposes with a NUL           | 401 | The claim `purposes` is a list of names.

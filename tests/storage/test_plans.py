@@ -86,7 +86,15 @@ async def test_looking_up_choices(grown: TestDatabase, number: int, generic: boo
     choice_ids = ["choice-2"] * number
 
     assert await planned(
-        grown, "consent_service", "choices", "_READ", controllers, subject_ids, choice_ids, generic=generic
+        grown,
+        "consent_service",
+        "choices",
+        "_READ",
+        controllers,
+        subject_ids,
+        choice_ids,
+        choice_ids,
+        generic=generic,
     ) == {"choices_pkey"}
 
 

@@ -21,7 +21,7 @@ Values = Mapping[str, str]
 CONTENT = {"legal_bases": ["consent"], "notices": {"en": {"name": "Renewed", "description": "Said anew."}}}
 
 #: Method | path | what a stranger gets | what is sent beside | body. Beside: claims of the token, headers; key is the
-#: Idempotency-Key, and what is sent with one was sent before by whom it is about, as was what has the id `<choice>`.
+#: Idempotency-Key, and what is sent with one was sent before by whom it is about, as was what has the id `<choice>` or the token `<my_token>`.
 #: With api-key no token is sent but the asker's own API key, its text saying that it is a key of whom is asked about.
 #: Under /site the asker is a browser on a page of its own site, with the id that the others' visitor has on theirs.
 ASKED = """
@@ -82,6 +82,11 @@ POST   | /site/v1/<my_site>/consents                                       | 201
 POST   | /site/v1/<my_site>/consents                                       | 201                                         | origin=<my_origin> visitor=<browser> | {"choice_id": "another-<choice>", "language": "nb", "screen_hash": "<screen>", "layer": "banner", "choices": {"newsletter": "given", "analytics": "refused"}}
 POST   | /site/v1/<my_site>/consents                                       | 422 unknown-reference /choices/theirs       | origin=<my_origin> visitor=<browser> | {"choice_id": "third-<choice>", "language": "nb", "screen_hash": "<screen>", "layer": "banner", "choices": {"<purpose>": "refused"}}
 GET    | /site/v1/<my_site>/notice                                         | 200                                         | origin=<my_origin>    | -
+GET    | /site/v1/<my_site>/c15t/init                                      | 200                                         | origin=<my_origin>    | -
+GET    | /site/v1/<my_site>/c15t/subjects/<c15t>                           | 404 not-found                               | origin=<my_origin>    | -
+POST   | /site/v1/<my_site>/c15t/subjects                                  | 201                                         | origin=<my_origin>    | {"type": "cookie_banner", "subjectId": "<c15t>", "givenAt": 1772353800000, "domain": "a.example", "preferences": {"measurement": true, "marketing": false}, "policySnapshotToken": "<my_token>"}
+POST   | /site/v1/<my_site>/c15t/subjects                                  | 201                                         | origin=<my_origin>    | {"type": "cookie_banner", "subjectId": "<c15t>", "givenAt": 1772353900000, "domain": "a.example", "preferences": {"measurement": true, "marketing": false}, "policySnapshotToken": "<token>"}
+PATCH  | /site/v1/<my_site>/c15t/subjects/<c15t>                           | 200                                         | origin=<my_origin>    | {"externalId": "user_1"}
 PUT    | /v1/purposes/newsletter?draft=true                                | 200                                         | -                     | {}
 PUT    | /v1/purposes/<purpose>?draft=true                                 | 201                                         | -                     | {}
 PUT    | /v1/purposes/newsletter                                           | 412 version-mismatch                        | if-match="<version>"  | <content>
@@ -143,7 +148,7 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def is_repeated(self) -> bool:
         """Whether whoever it is about has sent it before, with the same key."""
-        return self.beside.startswith("key=") or '"<choice>"' in self.body
+        return self.beside.startswith("key=") or '"<choice>"' in self.body or '"<my_token>"' in self.body
 
     @property
     def operation(self) -> Operation:

@@ -126,7 +126,7 @@ async def begin_sweep(connection: asyncpg.Connection, about: About) -> Any:
 
 
 async def choices_taken(connection: asyncpg.Connection, about: About) -> Any:
-    mine = "select controller, subject_id, choice_id from choices where controller = $1"
+    mine = "select controller, subject_id, choice_id, choice_id from choices where controller = $1"
     taken = await rows(connection, mine, STRANGER)
     return await rows(connection, choices._READ, *map(list, zip(*taken, strict=True)))
 

@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 import asyncpg
 
 from consent_service.domain.api_keys import ApiKey, hash_api_key
+from consent_service.domain.c15t import Categories
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, SiteEntry
 from consent_service.domain.purposes import Offer, Recipient
 from consent_service.domain.values import Basis
@@ -263,14 +265,19 @@ async def tell(world: World, who: str, own: str, *, version: int) -> dict[str, s
 async def _open_site(world: World, who: str, own: str) -> dict[str, str]:
     """A site that shows all purposes, and the values by which it and a visitor of it can be asked about."""
     site, origin = {"ours": "site", "theirs": f"{who}-site"}[own], f"https://{who}.example"
-    await put_site(world.rows, who, SiteEntry(site, (origin,), ("newsletter", "analytics", own)))
+    categories = Categories(functionality=(own,), measurement=("newsletter",), marketing=("analytics",))
+    await put_site(world.rows, who, SiteEntry(site, (origin,), ("newsletter", "analytics", own), categories))
     await raise_revision(world.rows, who)
     screen = (await world.says(who, "GET", f"/site/v1/{site}/notice?lang=nb"))["screen_hash"]
+    token = (await world.says(who, "GET", f"/site/v1/{site}/c15t/init"))["policySnapshotToken"]
     return {
         "my_site": site,
         "my_origin": origin,
         "my_screen": screen,
         "screen": screen,
+        "my_token": token,
+        "token": token,
+        "c15t": f"sub_{sha256(who.encode()).hexdigest()[:27].replace('0', 'z')}",
         "browser": f"browser-{who:0>22}",
         "choice": f"choice-{who:0>22}",
     }

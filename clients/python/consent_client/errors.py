@@ -15,8 +15,14 @@ class Unavailable(ConsentError):
     """The service or Kafka is away, full or slow, also after trying again; the cause says more."""
 
 
+UNEXPLAINED = "unknown"
+
+
 class Refused(ConsentError):
-    """The service said no. `type` is the problem's slug (/problems/<slug>), `detail` what to do about it."""
+    """The service said no. `type` is the problem's slug (/problems/<slug>), `detail` what to do about it.
+
+    Where it was no problem document that said so, `type` is UNEXPLAINED: nothing is known of what was asked for.
+    """
 
     def __init__(self, status: int, type: str, detail: str, errors: tuple[tuple[str, str], ...] = ()) -> None:  # noqa: A002
         super().__init__(f"{status} {type}: {detail}")

@@ -51,7 +51,7 @@ class TopicReader:
             raise StreamAway(f"Kafka at {self._bootstrap} does not answer") from error
 
     async def kept_otherwise(self, topics: Collection[str]) -> dict[str, str]:
-        """Of these topics, which must exist, those whose `cleanup.policy` is not the contract's, and which it is."""
+        """Of these topics, which must exist, those with settings that are not the contract's, and which."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S), administering(self._bootstrap) as admin:
                 return await kept_otherwise(admin, topics)

@@ -152,10 +152,8 @@ class _Comparison:
             part.states.close(part.changes.waiting)
 
     async def _compare_settings(self, topics: list[str]) -> None:
-        for topic, policy in (await self._reader.kept_otherwise(topics)).items():
-            self.report.tell(
-                Fault(kind=FaultKind.KEPT_OTHERWISE, topic=topic, detail=f"cleanup.policy is {policy}")
-            )
+        for topic, settings in (await self._reader.kept_otherwise(topics)).items():
+            self.report.tell(Fault(kind=FaultKind.KEPT_OTHERWISE, topic=topic, detail=settings))
 
     async def _compare_purposes(
         self, prefix: str, controllers: tuple[str, ...], partitions: dict[str, int], epoch: int, *, only: bool

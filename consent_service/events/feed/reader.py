@@ -55,7 +55,7 @@ class Reader:
         self._sent_at = self._signed_at = time.monotonic()
         self._closed = closed
         self._open = True
-        self._hello = b"retry: %d\n" % random.randint(*RETRY_MS) + self._sign_of_life()  # noqa: S311
+        self._hello = b"retry: %d\n" % random.randint(*RETRY_MS) + self._sign_of_life()  # noqa: S311  jitter
         metrics.feed_readers.inc()
 
     async def close(self, *, stalled: bool = False) -> None:

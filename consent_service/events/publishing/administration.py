@@ -12,7 +12,8 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from consent_service.events.wire.topics import PARTITIONS, SETTINGS, kind_of
 
-_POLICY = "cleanup.policy"
+#: Where these are otherwise than in the contract, readers are misled or in danger.
+_JUDGED = ("cleanup.policy", "compression.type")
 
 
 @asynccontextmanager
@@ -31,16 +32,19 @@ async def missing_topics(admin: Any, topics: Collection[str]) -> list[str]:
 
 
 async def kept_otherwise(admin: Any, topics: Collection[str]) -> dict[str, str]:
-    """Of these topics, which must exist, those with another `cleanup.policy` than the contract's, and which."""
+    """Of these topics, which must exist, those with settings that are not the contract's: `cleanup.policy=delete`."""
     wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]
     found: dict[str, str] = {}
     for answer in await admin.describe_configs(wanted) if wanted else ():
         for code, _, _, topic, entries in answer.resources:
             if code:
                 raise for_code(code)(topic)
-            policy = {entry[0]: entry[1] for entry in entries}[_POLICY]
-            if policy != SETTINGS[kind_of(topic)][_POLICY]:
-                found[topic] = policy
+            kept, agreed = {entry[0]: entry[1] for entry in entries}, SETTINGS[kind_of(topic)]
+            others = [
+                f"{name}={kept[name]}" for name in _JUDGED if kept[name] != agreed.get(name, kept[name])
+            ]
+            if others:
+                found[topic] = ", ".join(others)
     return found
 
 

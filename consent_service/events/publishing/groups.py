@@ -170,4 +170,4 @@ class Groups:
 def delay_s(failures: int) -> float:
     """Longer with every failure; spread, so that several relays do not come back at the same moment."""
     longest: float = min(_RETRY_S * 2 ** min(failures - 1, 10), _RETRY_S_MAX)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret

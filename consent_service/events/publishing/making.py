@@ -100,10 +100,10 @@ class TopicMaker:
 
     async def _look_at_settings(self, admin: Any, topics: Collection[str]) -> None:
         """Say once of each topic that others made so that readers of the contract would be misled."""
-        for topic, policy in (await kept_otherwise(admin, set(topics) - self._looked_at)).items():
+        for topic, settings in (await kept_otherwise(admin, set(topics) - self._looked_at)).items():
             _log.error(
-                "a topic is kept otherwise than the contract says: cleanup.policy=%s",
-                policy,
+                "a topic is kept otherwise than the contract says: %s",
+                settings,
                 extra={"topic": topic},
             )
         self._looked_at.update(topics)

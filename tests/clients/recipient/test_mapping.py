@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
-from consent_client.errors import ConsentError, Refused
+from consent_client.errors import UNEXPLAINED, ConsentError, Refused
 from consent_client.model import Change
 from consent_client.recipient import MappingKey, MappingUnreadable, MemoryStore, SqliteStore, Store
 from consent_client.recipient.answers import Answer
@@ -153,6 +153,29 @@ async def test_R35_a_person_is_asked_for_once_and_found_also_after_the_erasure(
     assert candidates.held == {"9@example.org": "other"}
     assert await topics.outcomes(1) == ["1 started", "3 started", "4 erased"]
     assert await topics.outcomes(2) == ["2 not_held"]
+
+
+class Misled(Register):
+    """Before it tells anything, something else answers in its place."""
+
+    async def identifiers(self, subject_id: UUID) -> Sequence[Identifier]:
+        if not self.asked:
+            self.asked.append(subject_id)
+            raise Refused(404, UNEXPLAINED, "The answer is no problem document.")
+        return await super().identifiers(subject_id)
+
+
+async def test_R35_whoever_answers_without_a_reason_has_not_said_that_nobody_is_there(
+    topics: Topics, new_store: Callable[[], Store]
+) -> None:
+    register, candidates = Misled(), Candidates({"1@example.org": MARKED})
+    options = {"client": register, "mapping_keys": [FIRST]}
+    await topics.tell(a_step(1, 2))
+    async with obeying(candidates, topics, new_store(), **options):
+        await all_committed(topics, 1)
+
+    assert await topics.outcomes(1) == ["2 erased"]
+    assert candidates.held == {}
 
 
 async def test_asked_outside_a_run_it_says_so() -> None:

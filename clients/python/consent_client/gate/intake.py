@@ -14,13 +14,13 @@ from consent_client.gate.memory import Memory
 from consent_client.gate.packing import (
     ALLOWED,
     EPOCH,
+    LATEST,
     ORDER,
     REASON,
     REASON_NUMBERS,
     SEQUENCES,
     STATUS_NUMBERS,
     UNTIL,
-    UNTILS,
     VERSION,
 )
 from consent_client.gate.touch import Touch
@@ -125,7 +125,7 @@ class Intake:
         if permission.HasField("until"):
             stamp = permission.until
             until = stamp.seconds * 1_000_000 + stamp.nanos // 1000
-            if not 0 < until <= UNTILS:
+            if not 0 < until <= LATEST:
                 return False
             packed |= until << UNTIL
         if epoch != self._memory.epoch:

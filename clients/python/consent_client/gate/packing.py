@@ -7,7 +7,7 @@ What lies above `ORDER` tells which of two is the newer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -26,6 +26,9 @@ CODES = 1 << VERSION
 VERSIONS = (1 << UNTIL - VERSION) - 1
 UNTILS = (1 << ORDER - UNTIL) - 1
 SEQUENCES = (1 << EPOCH - ORDER) - 1
+EPOCHS = (1 << 32) - 1
+"""Of every number there is place for so much."""
+LATEST = microseconds(datetime.max.replace(tzinfo=UTC))
 _STATUSES = (1 << REASON) - 1
 _REASONS = (1 << ALLOWED - REASON) - 1
 
@@ -56,17 +59,19 @@ def code(status: Status | None, reason: Reason | None, allowed: bool) -> int:
 
 def pack(known: Known) -> int:
     """Raises ValueError where a number is beyond all reason."""
-    version, sequence = known.version or 0, known.sequence
+    version, sequence, epoch = known.version or 0, known.sequence, known.epoch
     # Whatever ended before 1970 has ended.
     until = 0 if known.until is None else max(microseconds(known.until), 1)
-    if not (version <= VERSIONS and until <= UNTILS and sequence <= SEQUENCES):
-        raise ValueError("a number is too large")
+    if until > LATEST:
+        raise ValueError("an end is beyond all times")
+    if not (0 <= version <= VERSIONS and 0 <= sequence <= SEQUENCES and 0 <= epoch <= EPOCHS):
+        raise ValueError("a number is below 0 or too large")
     return (
         code(known.status, known.reason, known.allowed)
         | version << VERSION
         | until << UNTIL
         | sequence << ORDER
-        | known.epoch << EPOCH
+        | epoch << EPOCH
     )
 
 

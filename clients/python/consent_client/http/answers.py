@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from consent_client.model import Preferences, State
 from consent_client.words import Basis, Cause, Command, Outcome, Reason, Status
+
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
+Epoch: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,8 +22,8 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True):
     allowed: bool
     reason: Reason | None
     status: Status | None
-    version: int | None = None
-    until: datetime | None = None
+    version: Count | None = None
+    until: Moment | None = None
 
 
 class PermissionAnswer(Permission, frozen=True, kw_only=True):
@@ -48,7 +52,7 @@ class Identifier(msgspec.Struct, frozen=True):
     identifier_id: UUID
     type: str
     value: str
-    linked_at: datetime
+    linked_at: Moment
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +60,8 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 
     purpose: str
     status: Status | None
-    version: int | None
-    since: datetime | None
+    version: Count | None
+    since: Moment | None
     record_id: UUID | None
     permission: Permission
     preferences: Preferences | None = None
@@ -68,15 +72,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     record_id: UUID
     subject_id: UUID
-    sequence: int
+    sequence: Count
     purpose: str | None
     command: Command | None
     status: Status | None
-    version: int | None
-    recorded_at: datetime
-    occurred_at: datetime | None
-    effective_at: datetime
-    until: datetime | None = None
+    version: Count | None
+    recorded_at: Moment
+    occurred_at: Moment | None
+    effective_at: Moment
+    until: Moment | None = None
     permission: Permission | None = None
     language: str | None = None
     notice_hash: str | None = None
@@ -143,12 +147,12 @@ class Duty(msgspec.Struct, frozen=True):
 class PurposeTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What permissions are judged by while one version is in effect, as `.purposes.v1` tells it."""
 
-    version: int
-    effective_from: datetime
+    version: Count
+    effective_from: Moment
     legal_bases: tuple[Basis, ...]
     default_allowed: bool
     default_reason: Reason | None
-    oldest_valid_version: int
+    oldest_valid_version: Count
     retired: bool
     renew_after: str | None
     recipients: tuple[Duty, ...]
@@ -161,12 +165,12 @@ class PurposeItem(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     purpose: str
-    version: int
-    latest_version: int
+    version: Count
+    latest_version: Count
     status: str
     legal_bases: tuple[Basis, ...]
-    effective_from: datetime
-    published_at: datetime
+    effective_from: Moment
+    published_at: Moment
     change: str | None = None
     confirmation: str = "none"
     confirm_within: str | None = None
@@ -193,9 +197,9 @@ class RecipientProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far one recipient is with a record: settled, or due."""
 
     recipient: str
-    owed_since: datetime | None = None
-    due_at: datetime | None = None
-    settled_at: datetime | None = None
+    owed_since: Moment | None = None
+    due_at: Moment | None = None
+    settled_at: Moment | None = None
     outcome: Outcome | None = None
     late_s: float = 0.0
 
@@ -205,7 +209,7 @@ class Propagation(msgspec.Struct, frozen=True, kw_only=True):
 
     record_id: UUID
     purpose: str | None = None
-    sequence: int
+    sequence: Count
     allowed: bool | None
     recipients: tuple[RecipientProgress, ...]
 
@@ -214,10 +218,10 @@ class RecipientStanding(msgspec.Struct, frozen=True, kw_only=True):
     """How many records wait for one recipient, how many of them are over their time, and by how much at most."""
 
     recipient: str
-    pending: int
-    late: int
+    pending: Count
+    late: Count
     late_s: float = 0.0
-    oldest_owed_since: datetime | None = None
+    oldest_owed_since: Moment | None = None
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,8 +230,8 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     record_id: UUID
     subject_id: UUID | None = None
     purpose: str | None = None
-    sequence: int | None = None
+    sequence: Count | None = None
     allowed: bool | None = None
-    owed_since: datetime | None = None
-    due_at: datetime | None = None
+    owed_since: Moment | None = None
+    due_at: Moment | None = None
     late_s: float = 0.0

@@ -28,5 +28,5 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return float(told)
     try:
         return max(0.0, (parsedate_to_datetime(told) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from consent_client.http.answers import Consent, Permission
+from consent_client.http.answers import Consent, Count, Epoch, Moment, Permission
 from consent_client.model import Change, Preferences, State
 from consent_client.words import Basis, Cause, Command, Reason, Status
 
@@ -18,8 +17,8 @@ class ToldPermission(msgspec.Struct, frozen=True):
     allowed: bool
     reason: Reason | None
     status: Status | None
-    version: int | None
-    until: datetime | None
+    version: Count | None
+    until: Moment | None
 
 
 class ChangeBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,23 +27,23 @@ class ChangeBody(msgspec.Struct, frozen=True, kw_only=True):
     record_id: UUID
     controller: str
     subject_id: UUID
-    sequence: int
+    sequence: Count
     purpose: str | None
     command: Command | None
     status: Status | None
-    version: int | None
+    version: Count | None
     permission: ToldPermission | None
-    governing_version: int | None
+    governing_version: Count | None
     legal_bases: tuple[Basis, ...]
     preferences: Preferences | None
     source: str | None
-    recorded_at: datetime
-    occurred_at: datetime | None
-    effective_at: datetime
+    recorded_at: Moment
+    occurred_at: Moment | None
+    effective_at: Moment
     cause: Cause | None
     superseded: bool
     replayed: bool
-    ledger_epoch: int
+    ledger_epoch: Epoch
     traceparent: str | None = None
 
 
@@ -52,8 +51,8 @@ class StateBody(Consent, frozen=True, kw_only=True):
     """One item of `/v1/states`."""
 
     subject_id: UUID
-    sequence: int
-    ledger_epoch: int
+    sequence: Count
+    ledger_epoch: Epoch
 
 
 class StatesAnswer(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 from uuid import UUID
 
-from consent_client.errors import Refused
+from consent_client.errors import NotUnderstood, Refused
 from consent_client.http import asking, pages
 from consent_client.http.answers import (
     Consent,
@@ -29,6 +29,7 @@ from consent_client.http.answers import (
 )
 from consent_client.http.asking import Claims, Decision, Identifiers, Query
 from consent_client.http.changes import StatesAnswer, to_state
+from consent_client.http.event_lines import check_place
 from consent_client.http.exchange import Ask, Exchange
 from consent_client.http.following import Following
 from consent_client.http.reading import Reading
@@ -37,8 +38,9 @@ from consent_client.http.tokens import Token
 from consent_client.model import Acknowledgement, Change, SignOfLife
 from consent_client.words import Command
 
-Item_co = TypeVar("Item_co", covariant=True)
+Item = TypeVar("Item")
 _PAGE_ITEMS = 1000
+_GATHERED_MAX = 100_000
 
 _read_subject = Reading(SubjectAnswer)
 _read_found = Reading(Found)
@@ -56,13 +58,8 @@ _read_states = Reading(StatesAnswer)
 _read_propagation = Reading(Propagation)
 _read_recipients = Reading(pages.RecipientPage)
 _read_pending = Reading(pages.PendingPage)
-
-
-class _Page(Protocol[Item_co]):
-    @property
-    def items(self) -> tuple[Item_co, ...]: ...
-    @property
-    def next(self) -> str | None: ...
+_read_linked = Reading(pages.Linked)
+_read_settled = Reading(pages.Settled)
 
 
 class ConsentClient:
@@ -134,18 +131,19 @@ class ConsentClient:
     async def identifiers(self, subject_id: UUID) -> tuple[Identifier, ...]:
         """All identifiers in clear (scope `identifiers:read`); the service notes each reading."""
         path = "/v1/subjects/{}/identifiers"
-        return tuple([one async for one in self._pages(path, subject_id, reading=_read_identifiers)])
+        return await self._all(path, subject_id, reading=_read_identifiers)
 
     async def link(self, subject_id: UUID, identifiers: Identifiers) -> None:
         """Refused with `identifier-taken` where one is somebody else's."""
         self._remembered.forget()
         body = {"identifiers": asking.identifiers_body(identifiers)}
-        await self._post("/v1/subjects/{}/identifiers", body, subject_id)
+        _read_linked(await self._post("/v1/subjects/{}/identifiers", body, subject_id))
 
     async def unlink(self, subject_id: UUID, identifier_id: UUID) -> None:
         self._remembered.forget()
         path, parts = "/v1/subjects/{}/identifiers/{}", (subject_id, identifier_id)
-        await self._exchange.ask(Ask(method="DELETE", path=path, parts=parts))
+        if await self._exchange.ask(Ask(method="DELETE", path=path, parts=parts)):
+            raise NotUnderstood("the answer has a body where none belongs")
 
     # Commands
 
@@ -255,7 +253,7 @@ class ConsentClient:
 
     async def purposes(self) -> tuple[PurposeItem, ...]:
         """All purposes, each as its version in effect."""
-        return tuple([one async for one in self._pages("/v1/purposes", reading=_read_purposes)])
+        return await self._all("/v1/purposes", reading=_read_purposes)
 
     async def purpose(self, slug: str) -> PurposeItem:
         """The version in effect."""
@@ -273,10 +271,11 @@ class ConsentClient:
         query = {"limit": str(limit)}
         while True:
             page = _read_states(await self._get("/v1/states", **query))
-            yield StatePage(tuple(to_state(body, controller) for body in page.items), page.resume)
-            if page.next is None:
+            yield StatePage(
+                tuple(to_state(body, controller) for body in page.items), check_place(page.resume)
+            )
+            if not pages.goes_on(page, query):
                 return
-            query["after"] = page.next
 
     def changes(
         self, after: str | None = None, *, quiet_s: float = 40.0, patience_s: float | None = None
@@ -295,7 +294,8 @@ class ConsentClient:
     async def acknowledge(self, recipient: str, acknowledgements: Iterable[Acknowledgement]) -> None:
         """Tell what the recipient did about up to a thousand records, all or none; whose controller is the token's."""
         records = [asking.acknowledgement_body(one) for one in acknowledgements]
-        await self._post("/v1/acknowledgements", {"recipient": recipient, "records": records})
+        body = {"recipient": recipient, "records": records}
+        _read_settled(await self._post("/v1/acknowledgements", body))
 
     async def propagation(self, record_id: UUID) -> Propagation:
         """Which recipients owe an act on this record, and which have acted."""
@@ -303,7 +303,7 @@ class ConsentClient:
 
     async def recipients(self) -> tuple[RecipientStanding, ...]:
         """Who is late, and with how much."""
-        return tuple([one async for one in self._pages("/v1/recipients", reading=_read_recipients)])
+        return await self._all("/v1/recipients", reading=_read_recipients)
 
     async def pending(self, recipient: str) -> AsyncGenerator[Pending, None]:
         """What the recipient has yet to act on, read page by page."""
@@ -320,16 +320,26 @@ class ConsentClient:
         return await self._exchange.ask(ask)
 
     async def _pages(
-        self, path: str, *parts: object, reading: Callable[[bytes], _Page[Item_co]], **query: str
-    ) -> AsyncGenerator[Item_co, None]:
+        self, path: str, *parts: object, reading: Callable[[bytes], pages.Page[Item]], **query: str
+    ) -> AsyncGenerator[Item, None]:
         query["limit"] = str(_PAGE_ITEMS)
         while True:
             page = reading(await self._get(path, *parts, **query))
             for item in page.items:
                 yield item
-            if page.next is None:
+            if not pages.goes_on(page, query):
                 return
-            query["after"] = page.next
+
+    async def _all(
+        self, path: str, *parts: object, reading: Callable[[bytes], pages.Page[Item]]
+    ) -> tuple[Item, ...]:
+        """Raises NotUnderstood where there are more than anybody has."""
+        gathered: list[Item] = []
+        async for item in self._pages(path, *parts, reading=reading):
+            gathered.append(item)
+            if len(gathered) > _GATHERED_MAX:
+                raise NotUnderstood("the list goes on without end")
+        return tuple(gathered)
 
 
 def _moment(as_of: datetime | None) -> dict[str, str]:

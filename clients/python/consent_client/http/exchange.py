@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -13,11 +14,13 @@ import httpx
 import msgspec
 
 from consent_client import clock
-from consent_client.errors import Closed, NoLongerKept, Refused, Unavailable
+from consent_client.errors import UNEXPLAINED, Closed, NoLongerKept, NotUnderstood, Refused, Unavailable
 from consent_client.http.backoff import AGAIN, pause_s, retry_after_s
+from consent_client.http.received import UNPACKED, Received, is_packed, receive
 from consent_client.http.tokens import Token, Tokens, claims
 
 _PROBLEMS = "/problems/"
+_EVENTS = "text/event-stream"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +79,13 @@ class Exchange:
         self._timeout_s = timeout_s
         self._deadline_s = deadline_s
         self._tries = tries
-        self._client = httpx.AsyncClient(timeout=timeout_s, verify=verify)
+        self._client = httpx.AsyncClient(
+            timeout=timeout_s,
+            verify=verify,
+            headers={"accept-encoding": UNPACKED},
+            # Whatever an answer would have kept here is not kept.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -87,7 +96,7 @@ class Exchange:
         return str(claims(await self._tokens.token()).get("controller", ""))
 
     async def ask(self, ask: Ask) -> bytes:
-        """The body of the 2xx answer. Raises Refused, Unavailable, Closed."""
+        """The body of the 2xx answer. Raises Refused, Unavailable, NotUnderstood, Closed."""
         request = self._request(ask)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._deadline_s
@@ -96,13 +105,13 @@ class Exchange:
             asked_s = None
             try:
                 async with asyncio.timeout_at(min(deadline, loop.time() + self._timeout_s)):
-                    answer = await self._send(request)
+                    answer = await receive(await self._send(request))
             except (httpx.RequestError, TimeoutError) as error:
                 failure, why = error, type(error).__name__
             else:
-                if answer.status_code not in AGAIN:
+                if answer.status not in AGAIN:
                     return _content(ask, answer, attempt)
-                asked_s, why = retry_after_s(answer.headers), str(answer.status_code)
+                asked_s, why = retry_after_s(answer.headers), str(answer.status)
             wait_s = pause_s(attempt, asked_s)
             if attempt == self._tries or loop.time() + wait_s >= deadline:
                 break
@@ -113,17 +122,24 @@ class Exchange:
     async def open(
         self, path: str, headers: Mapping[str, str], *, quiet_s: float
     ) -> AsyncIterator[httpx.Response]:
-        """An answer that is still to be read; it breaks where nothing comes for `quiet_s`. Raises Refused, Closed."""
+        """A stream of events that is still to be read, or the answer of a service that is away or broken.
+
+        It breaks where nothing comes for `quiet_s`. Raises Refused, NotUnderstood, Closed.
+        """
         request = self._client.build_request(
             "GET",
             self._url + path,
-            headers={"accept": "text/event-stream", **headers},
+            headers={"accept": _EVENTS, **headers},
             timeout=httpx.Timeout(self._timeout_s, read=quiet_s),
         )
-        answer = await self._send(request, stream=True)
+        async with asyncio.timeout(self._timeout_s):
+            answer = await self._send(request)
         try:
             if not answer.is_success and answer.status_code not in AGAIN and answer.status_code < 500:
-                refuse(answer.status_code, await answer.aread())
+                async with asyncio.timeout(self._timeout_s):
+                    refuse(await receive(answer))
+            if answer.is_success and (is_packed(answer) or not _is_events(answer)):
+                raise NotUnderstood("the answer is no stream of events: is the service at this address?")
             yield answer
         finally:
             await answer.aclose()
@@ -148,42 +164,50 @@ class Exchange:
             ask.method, self._url + path, params=ask.query, content=content, headers=headers
         )
 
-    async def _send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        """With a token; where that is refused, once more with another one, if there is one."""
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """With a token; where that is refused, once more with another one, if there is one. The body is not read."""
         self.check_open()
         token = await self._tokens.token()
-        answer = await self._send_as(request, token, stream=stream)
+        answer = await self._send_as(request, token)
         if answer.status_code == 401 and self._tokens.renewable:
             another = await self._tokens.token(refused=token)
             if another != token:
                 await answer.aclose()
-                answer = await self._send_as(request, another, stream=stream)
+                answer = await self._send_as(request, another)
         return answer
 
-    async def _send_as(self, request: httpx.Request, token: str, *, stream: bool) -> httpx.Response:
+    async def _send_as(self, request: httpx.Request, token: str) -> httpx.Response:
         request.headers["authorization"] = f"Bearer {token}"
         self.check_open()
-        return await self._client.send(request, stream=stream)
+        return await self._client.send(request, stream=True)
 
 
-def _content(ask: Ask, answer: httpx.Response, attempt: int) -> bytes:
-    """Raises Refused."""
+def _is_events(answer: httpx.Response) -> bool:
+    kind: str = answer.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == _EVENTS
+
+
+def _content(ask: Ask, answer: Received, attempt: int) -> bytes:
+    """Raises Refused, NotUnderstood."""
     if answer.is_success:
-        return answer.content
-    if answer.status_code == 404 and ask.method == "DELETE" and attempt > 1:
-        return b""  # An earlier try removed it, and its answer was lost.
-    return refuse(answer.status_code, answer.content)
+        return answer.content()
+    try:
+        refuse(answer)
+    except Refused as refusal:
+        if refusal.type == "not-found" and ask.method == "DELETE" and attempt > 1:
+            return b""  # An earlier try removed it, and its answer was lost.
+        raise
 
 
-def refuse(status: int, body: bytes) -> NoReturn:
+def refuse(answer: Received) -> NoReturn:
     """Raise what the problem document says."""
     try:
-        problem = msgspec.json.decode(body, type=_Problem)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        problem = msgspec.json.decode(answer.body or b"", type=_Problem)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Refused(
-            status, "unknown", "The answer is no problem document: is the service at this address?"
+            answer.status, UNEXPLAINED, "The answer is no problem document: is the service at this address?"
         ) from None
     slug = problem.type.removeprefix(_PROBLEMS)
     faults = tuple((fault.pointer or fault.parameter or "", fault.detail) for fault in problem.errors)
     kind = NoLongerKept if slug == "no-longer-kept" else Refused
-    raise kind(status, slug, problem.detail, faults)
+    raise kind(answer.status, slug, problem.detail, faults)

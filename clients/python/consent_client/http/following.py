@@ -11,7 +11,7 @@ import httpx
 from consent_client.errors import Unavailable
 from consent_client.http.backoff import pause_s, retry_after_s
 from consent_client.http.changes import ChangeBody, to_change
-from consent_client.http.event_lines import Event, EventLines
+from consent_client.http.event_lines import Event, EventLines, check_place
 from consent_client.http.exchange import Exchange
 from consent_client.http.reading import Reading
 from consent_client.model import Change, SignOfLife
@@ -25,13 +25,13 @@ _read_change = Reading(ChangeBody)
 
 
 class Following:
-    """One reader and its place in the stream."""
+    """One reader and its place in the stream. Raises NotUnderstood where `after` can be no place."""
 
     def __init__(
         self, exchange: Exchange, after: str | None, *, quiet_s: float, patience_s: float | None
     ) -> None:
         self._exchange = exchange
-        self._last = after
+        self._last = None if after is None else check_place(after)
         self._quiet_s = quiet_s
         self._patience_s = patience_s
         self._retry_s = 0.0
@@ -40,23 +40,27 @@ class Following:
     async def changes(self) -> AsyncGenerator[tuple[str, Change | SignOfLife], None]:
         """Id and change, or a sign of life. Raises Refused, NoLongerKept, NotUnderstood, Closed.
 
+        A stream that tells nothing is asked for again less and less often.
+
         Raises Unavailable where nothing was heard for `patience_s`; None waits for ever.
         """
         loop = asyncio.get_running_loop()
         heard_at = loop.time()
         while True:
             failure: Exception | None = None
-            why = "the stream ended"
+            why, told = "the stream ended", False
             wait_s = self._retry_s
             try:
                 async with self._exchange.open(_PATH, self._place(), quiet_s=self._quiet_s) as answer:
                     if answer.is_success:
-                        async for event in _events(answer):
-                            heard_at = loop.time()
+                        async for event in _events(answer, self._quiet_s):
+                            heard_at, told = loop.time(), True
                             self._note(event)
                             if event.id is not None:
                                 yield event.id, _told(event)
                                 heard_at = loop.time()
+                        if not told:
+                            wait_s = self._backoff_s(None)
                     else:
                         why = str(answer.status_code)
                         wait_s = self._backoff_s(retry_after_s(answer.headers))
@@ -85,11 +89,19 @@ class Following:
         return min(_WAIT_S_MAX, pause_s(self._attempt, asked_s))
 
 
-async def _events(answer: httpx.Response) -> AsyncIterator[Event]:
+async def _events(answer: httpx.Response, quiet_s: float) -> AsyncIterator[Event]:
+    """Raises TimeoutError where what comes for so long is no event; NotUnderstood."""
     lines = EventLines()
-    async for chunk in answer.aiter_bytes():
-        for event in lines.take(chunk):
+    loop = asyncio.get_running_loop()
+    heard_at = loop.time()
+    async for chunk in answer.aiter_raw():
+        events = lines.take(chunk)
+        for event in events:
             yield event
+        if events:
+            heard_at = loop.time()
+        elif loop.time() - heard_at > quiet_s:
+            raise TimeoutError
 
 
 def _told(event: Event) -> Change | SignOfLife:
@@ -103,7 +115,8 @@ def _as_of(event: Event) -> datetime | None:
     for comment in event.comments:
         if comment.startswith(_AS_OF):
             try:
-                return datetime.fromisoformat(comment.removeprefix(_AS_OF))
+                moment = datetime.fromisoformat(comment.removeprefix(_AS_OF))
             except ValueError:
                 return None
+            return moment if moment.tzinfo is not None else None
     return None

@@ -28,6 +28,8 @@ class Reading(Generic[Answer]):
         try:
             content = msgspec.json.decode(body)
             return msgspec.convert(content if self._tidy is None else self._tidy(content), self._kind)
+        except RecursionError:
+            raise NotUnderstood(f"the answer is no {self._kind.__name__}: it is nested too deeply") from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             # The library's words name places and kinds, never what was there.
             raise NotUnderstood(f"the answer is no {self._kind.__name__}: {error}") from None

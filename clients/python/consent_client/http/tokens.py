@@ -18,6 +18,8 @@ Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 _API_KEY = "consent_"
 #: How long before its end a token is no longer used, in seconds.
 _MARGIN_S = 30.0
+#: The end of the year 9999, in Unix seconds.
+_LATEST_S = 253_402_300_799
 
 
 class Tokens:
@@ -38,7 +40,7 @@ class Tokens:
         async with self._asking:
             if self._held is None or self._held == refused or self._is_over():
                 self._held = await self._ask()
-                self._ends_at = _number(claims(self._held).get("exp"))
+                self._ends_at = _moment_s(claims(self._held).get("exp"))
             return self._held
 
     def _is_over(self) -> bool:
@@ -66,9 +68,12 @@ def claims(token: str) -> dict[str, Any]:
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
         return msgspec.json.decode(payload, type=dict[str, Any])
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, RecursionError):
         return {}
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _moment_s(value: object) -> float | None:
+    """Unix seconds; None where it is no time."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LATEST_S:
+        return None
+    return float(value)

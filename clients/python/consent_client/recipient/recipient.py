@@ -89,7 +89,7 @@ class Recipient(ABC):
             identifiers = await at_work.client.identifiers(subject_id)
         except Refused as error:
             # Nobody has this id, or they were erased.
-            if error.status in (404, 410):
+            if error.type in ("not-found", "erased"):
                 return None
             raise
         own_id = await self.find(identifiers)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from consent_client.errors import Refused, Unavailable
+from consent_client.errors import UNEXPLAINED, NotUnderstood, Refused, Unavailable
 from consent_client.model import Acknowledgement
 from consent_client.wire.envelope import Outgoing
 from consent_client.wire.topics import acks_topic
@@ -120,8 +120,10 @@ class HttpAcknowledging:
     async def acknowledge(self, words: Sequence[Acknowledgement]) -> None:
         try:
             await self._client.acknowledge(self._recipient, words)
+        except NotUnderstood as error:
+            raise Unavailable("acknowledgements are answered with what is not understood") from error
         except Refused as error:
-            if error.status not in _UNKNOWN_RECORD:
+            if error.status not in _UNKNOWN_RECORD or error.type == UNEXPLAINED:
                 raise Unavailable(f"acknowledgements are refused: {error.type}") from error
             if len(words) == 1:
                 _log.error(

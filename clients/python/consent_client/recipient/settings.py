@@ -58,4 +58,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _drawn(first_s: float, most_s: float, tries: int) -> float:
-    return random.uniform(0, min(first_s * 2 ** min(tries - 1, 30), most_s))  # noqa: S311
+    return random.uniform(0, min(first_s * 2 ** min(tries - 1, 30), most_s))  # noqa: S311  jitter, no secret

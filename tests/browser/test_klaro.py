@@ -46,7 +46,7 @@ async def open_settings(site: LibraryPage) -> None:
 
 
 async def switch(site: LibraryPage, purpose: str, *, on: bool) -> None:
-    await site.page.locator(f"{SETTINGS} #service-item-{purpose}").set_checked(on, force=True)
+    await site.switch(f"{SETTINGS} #service-item-{purpose}", on=on)
 
 
 async def test_the_banner_shows_the_notice(site: LibraryPage) -> None:

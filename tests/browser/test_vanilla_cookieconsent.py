@@ -47,7 +47,7 @@ async def open_settings(site: LibraryPage) -> None:
 
 
 async def switch(site: LibraryPage, purpose: str, *, on: bool) -> None:
-    await site.page.locator(f"{SETTINGS} input[value='{purpose}']").set_checked(on, force=True)
+    await site.switch(f"{SETTINGS} input[value='{purpose}']", on=on)
 
 
 async def test_the_banner_shows_the_notice(site: LibraryPage) -> None:
@@ -220,7 +220,7 @@ async def test_a_category_stands_for_its_purposes_and_a_service_for_one(stage: S
     )
     await site.visit()
     await page.click(f"{BANNER} [data-role=show]")
-    await page.locator(f"{SETTINGS} input[value=pixel]").evaluate("one => one.click()")
+    await site.switch(f"{SETTINGS} input[value=pixel]", on=True)
 
     posted = await site.told(SAVE)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from consent_service.domain.catalogue import CatalogueEntries
@@ -202,12 +203,23 @@ async def test_R39_somebody_who_never_saved_is_not_there_and_is_not_made(stage: 
 
 
 async def test_R38_a_signal_counts_where_nothing_was_chosen(stage: Stage) -> None:
+    """Ads rest on legitimate interests, and share."""
+    moved = msgspec.structs.replace(C15T, marketing=("pixel",), experience=("ads",))
+    await stage.services.catalogue.load(entries("ansettr", c15t=moved), "test")
     client = Client(stage)
     await client.saves(preferences={"measurement": True})
 
-    assert "marketing" not in ticks((await client.read()).json()["consents"][0]["preferences"])
-    quiet = (await client.read(**{"sec-gpc": "1"})).json()
-    assert ticks(quiet["consents"][0]["preferences"]) == "measurement"
+    plain, quiet = await client.read(), await client.read(**{"sec-gpc": "1"})
+    assert ticks(plain.json()["consents"][0]["preferences"]) == "experience measurement"
+    assert ticks(quiet.json()["consents"][0]["preferences"]) == "measurement"
+
+
+async def test_R10_a_category_is_ticked_though_one_of_it_needs_a_confirmation(stage: Stage) -> None:
+    client = Client(stage)
+    answer = await client.saves(preferences={"marketing": True})
+
+    assert answer.json()["appliedPreferences"]["marketing"] is True
+    assert await stage.said() == ["pixel grant"]
 
 
 async def test_R39_who_the_visitor_is_said_to_be_is_not_recorded(stage: Stage) -> None:
@@ -264,12 +276,13 @@ async def test_R39_other_types_are_taken_and_not_recorded(stage: Stage) -> None:
 
 async def test_R39_who_was_erased_is_answered_and_nothing_is_recorded(stage: Stage) -> None:
     client = Client(stage)
+    waiting = await client.body(preferences={"measurement": True})
     await client.saves("measurement")
     await stage.fetch("update subjects set erased_at = now()")
-    answer = await client.saves("measurement", "marketing")
-
-    assert answer.status_code == 200
-    assert answer.json()["metadata"]["recorded"] is False
+    for body in (await client.body("measurement", "marketing"), waiting):
+        answer = await client.post(body)
+        assert answer.status_code == 200
+        assert answer.json()["metadata"]["recorded"] is False
     assert len(await stage.records()) == 6
     assert told(await client.read()) == "404 not-found"
 

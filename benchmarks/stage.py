@@ -300,7 +300,7 @@ class Stage:
             "CONSENT_LOOKUP_KEYS": f"l1={keys.read_text()}",
             "CONSENT_SEALING_KEYS": f"s1={keys.read_text()}",
             # One machine asks for all.
-            **{f"CONSENT_SITE_LIMIT_{name}": "1000000000/60" for name in ("NETWORK", "CHOICES", "SITE")},
+            **{f"CONSENT_SITE_LIMIT_{name}": "100000000/60" for name in ("NETWORK", "CHOICES", "SITE")},
         }
 
 

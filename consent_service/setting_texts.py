@@ -96,7 +96,7 @@ def brokers(text: str) -> str:
 
 def _whole(text: str) -> int:
     if _WHOLE.fullmatch(text) is None:
-        raise ValueError("must be a whole number")
+        raise ValueError("must be a whole number of at most nine digits")
     return int(text)
 
 

@@ -181,4 +181,4 @@ async def test_sweep_says_what_it_needs(database: TestDatabase, tmp_path: Path) 
 
     assert (await without.ended(), await wrong.ended()) == (2, 2)
     assert "CONSENT_SWEEPER_DATABASE_URL: is needed by `sweep`" in "\n".join(without.lines)
-    assert "CONSENT_RENEWAL_NOTICE: not an ISO 8601 duration" in "\n".join(wrong.lines)
+    assert "CONSENT_RENEWAL_NOTICE: must be an ISO 8601 duration" in "\n".join(wrong.lines)

@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from consent_service.domain.errors import ConsentError, NotFound
+from consent_service.http.negotiation import takes_gzip
 from consent_service.http.openapi import openapi_document
 from consent_service.http.operation import Operation
 from consent_service.http.problem_texts import MEANING
@@ -75,6 +76,8 @@ def documentation_routes(operations: Sequence[Operation], public_url: str) -> li
     """The handlers of /schema and /problems."""
     document = msgspec.json.encode(openapi_document(operations, public_url))
     packed = files("consent_service.http").joinpath("static", f"{SCRIPT}.gz").read_bytes()
+    # Unpacked once: whoever asks for it plain would hold up everybody for as long as that takes.
+    script = gzip.decompress(packed)
     script_tag = f'"{sha256(packed).hexdigest()[:32]}"'
 
     @get("/schema", include_in_schema=False, media_type="text/html")
@@ -90,8 +93,8 @@ def documentation_routes(operations: Sequence[Operation], public_url: str) -> li
         headers = {"Cache-Control": "no-cache", "ETag": script_tag, "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == script_tag:
             return Response(b"", status_code=304, headers=headers)
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(gzip.decompress(packed), media_type="text/javascript", headers=headers)
+        if not takes_gzip(request.headers.get("accept-encoding", "").encode()):
+            return Response(script, media_type="text/javascript", headers=headers)
         return Response(packed, media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
 
     @get("/problems", include_in_schema=False, media_type="text/html")

@@ -87,7 +87,8 @@ def read_files(paths: Sequence[Path]) -> list[CatalogueFile] | None:
             print(f"{path}: {error.strerror}", file=sys.stderr)
     if len(catalogues) < len(paths):
         faulty = len(paths) - len(catalogues)
-        print(f"{faulty} of {len(paths)} files are not in order; nothing was changed.", file=sys.stderr)
+        are = "files are" if len(paths) > 1 else "file is"
+        print(f"{faulty} of {len(paths)} {are} not in order; nothing was changed.", file=sys.stderr)
         return None
     return catalogues
 

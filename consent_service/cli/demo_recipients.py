@@ -68,7 +68,14 @@ class System(Recipient):
         """It follows while the block runs, which begins once it has caught up. Raises TimeoutError."""
         stop = asyncio.Event()
         self._working = asyncio.create_task(
-            self.run(kafka=bootstrap, controller=self.controller, limits=_LIMITS, stop=stop)
+            self.run(
+                kafka=bootstrap,
+                controller=self.controller,
+                # Whoever writes a recipient of the same name afterwards begins anew.
+                group=f"consent-demo-{self.controller}-{self.slug}",
+                limits=_LIMITS,
+                stop=stop,
+            )
         )
         try:
             async with asyncio.timeout(patience_s):

@@ -28,6 +28,8 @@ async def as_told(stage: Stage) -> str:
         ("HASH", told["integrity"]),
         ("https://consent.example.no", stage.service.url),
         ("https://tags.example.no", stage.tags.origin),
+        ("nettstedanalyse-matomo", "matomo"),
+        ("youtube-film", "pixel"),
     ):
         assert written in html
         html = html.replace(written, real)

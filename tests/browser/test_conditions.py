@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -98,6 +99,37 @@ async def test_a_choice_whose_answer_was_lost_leads_to_one_record_each(site: Tag
 
     assert len(ids) == 2
     assert len(set(ids)) == 1
+    await site.stage.agrees(await site.visitor(), *ACCEPTED)
+
+
+async def test_on_a_slow_network_nothing_runs_before_the_answer_and_the_next_page_waits_for_none(
+    site: TaggedPage,
+) -> None:
+    """The service's answers are held back for as long as a page is looked at."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        asked.set()
+        await answered.wait()
+        await route.continue_()
+
+    await site.page.route("**/site/v1/**", slowly)
+    await site.visit()
+    await asked.wait()
+    await site.page.evaluate("url => fetch(url, {mode: 'no-cors'})", site.tags.origin + "/after")
+    assert set(site.tags.asked) == {"/after"}
+    answered.set()
+    await site.button(site.banner, "accept_all").click()
+    await site.ran(*EVERYTHING)
+    await all_told(site.page)
+
+    answered.clear()
+    site.tags.forget()
+    await site.visit(path="/next")
+    await site.ran(*EVERYTHING)
+
+    assert not answered.is_set()
+    answered.set()
     await site.stage.agrees(await site.visitor(), *ACCEPTED)
 
 

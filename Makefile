@@ -12,8 +12,9 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --req
 # Kafka's jars are fetched and prepared ahead, unless a broker of your own is named.
 ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
 
-# The tests in a browser need Chromium: Debian's package is installed where that can be done.
+# The tests in a browser need Chromium: Debian's package is installed where that can be done. And packages from npm.
 FIND_CHROMIUM := $(PYTHON) -m tests.chromium
+NPM := $(PYTHON) -m tests.npm
 
 .DEFAULT_GOAL := help
 .PHONY: help run test soak check demo bench screenshots lock audit proto web clean
@@ -30,11 +31,13 @@ demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal
 test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
 	@$(FIND_CHROMIUM)
+	@$(NPM)
 	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
 	@$(ENGINES)
 	@$(FIND_CHROMIUM)
+	@$(NPM)
 	@exec env CONSENT_SOAK=1 $(PYTHON) -m pytest -m soak -v -o log_cli=true $(ARGS)
 
 check: $(VENV)/.development ## format, lint, strict types, import rules, the Kafka contract, size limits

@@ -1,15 +1,22 @@
-"""npm packages that tests need, each folder's installed once for each state of its lock file."""
+"""npm packages that tests need, each folder's installed once for each state of its lock file.
+
+`python -m tests.npm` installs all of them ahead, so that no test's time goes into it.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import ROOT
+
 INSTALL_S = 150
+FOLDERS = ("tests/contracts/npm", "tests/browser/npm", "clients/web")
 
 
 def npm_install(folder: Path) -> Path:
@@ -49,3 +56,13 @@ def _install(folder: Path, lock: Path) -> Path:
         )
     installed.write_bytes(lock.read_bytes())
     return installed.parent
+
+
+if __name__ == "__main__":
+    for name in FOLDERS:
+        print(f"npm packages of {name}", file=sys.stderr)  # noqa: T201
+        try:
+            npm_install(ROOT / name)
+        except pytest.fail.Exception as failure:
+            # The tests that need them will say so too; the others can do without.
+            print(failure, file=sys.stderr)  # noqa: T201

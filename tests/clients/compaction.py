@@ -34,22 +34,22 @@ async def an_eager_cleaner(bootstrap: str) -> AsyncIterator[None]:
             await admin.alter_configs([ConfigResource(ConfigResourceType.BROKER, _BROKER, {})])
 
 
-async def compacted(bootstrap: str, topic: str, say_something: Callable[[], Awaitable[None]]) -> int:
-    """Return once every partition has lost messages from between others. `say_something` writes on each of them, without
-    which the newest segment, which the cleaner leaves alone, would hold everything. How many messages remain.
+async def compacted(
+    bootstrap: str, topic: str, most: int, say_something: Callable[[], Awaitable[None]]
+) -> None:
+    """Return once every partition has lost messages from between others, and no more than `most` remain in all: the cleaner
+    comes several times. `say_something` writes on each partition, without which the newest segment, which the cleaner leaves
+    alone, would hold everything.
     """
-    remaining = 0
 
-    async def have_holes() -> bool:
-        nonlocal remaining
+    async def are_cleaned() -> bool:
         await say_something()
         offsets: dict[int, list[int]] = defaultdict(list)
         async with consumer(bootstrap) as reader:
             for message in await read_to_end(reader, topic):
                 offsets[message.partition].append(message.offset)
-        remaining = sum(map(len, offsets.values()))
-        return all(some[-1] - some[0] >= len(some) for some in offsets.values())
+        holes = all(some[-1] - some[0] >= len(some) for some in offsets.values())
+        return holes and sum(map(len, offsets.values())) <= most
 
     async with an_eager_cleaner(bootstrap):
-        await eventually(have_holes, _PATIENCE_S)
-    return remaining
+        await eventually(are_cleaned, _PATIENCE_S)

@@ -18,7 +18,7 @@ from consent_service.domain.changes import ConsentState, Heartbeat, PurposePubli
 from consent_service.domain.partitions import CHANGES_PARTITIONS, SHARD_GROUPS
 from consent_service.domain.purposes import Change, NoticeText, Purpose, PurposeContent, PurposeVersion
 from consent_service.domain.values import Basis, Reason, Status
-from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.kafka import Kafka, Publisher
 from consent_service.events.wire.encode import encode, encode_state
 from consent_service.events.wire.heartbeats import encode_heartbeat
 from consent_service.events.wire.messages import Message
@@ -59,7 +59,7 @@ async def _asked(stage: Stage, prefix: str, pairs: int, seconds: float = 0.0) ->
 
 async def _tell(bootstrap: str, prefix: str, pairs: int) -> None:
     """As many states as asked for, half of them permissions, on topics as the relay makes them."""
-    publisher = Publisher(bootstrap)
+    publisher = Kafka(bootstrap).publisher()
     try:
         await publisher.prepare({state_topic(prefix), purposes_topic(prefix)})
         await publisher.send([encode(_purpose(), prefix)])

@@ -17,7 +17,7 @@ from consent_service.events.checking.reading import StreamAway
 from consent_service.events.checking.report import FAULTS_KEPT, Fault, Report
 from consent_service.events.checking.republish import Republished, Wanted, republish
 from consent_service.events.checking.verify import Step, verify_stream
-from consent_service.events.publishing.kafka import Publisher, PublishingFailed
+from consent_service.events.publishing.kafka import Kafka, PublishingFailed
 from consent_service.settings import Settings, SettingsError
 from consent_service.storage.database import open_database
 from consent_service.usecases.submissions import Caller
@@ -148,7 +148,7 @@ async def _republish(
     def tell(done: Republished) -> None:
         walked(f"{count(done.messages, 'message')}, {count(done.persons, 'person')}")
 
-    publisher = Publisher(bootstrap, replication=settings.kafka_replication, client_id="consent-republish")
+    publisher = Kafka(bootstrap, settings.kafka_replication).publisher("consent-republish")
     async with open_database(
         url,
         connections_max=1,

@@ -12,7 +12,7 @@ from consent_service.cli.events import count, needed, ran
 from consent_service.cli.progress import Walked
 from consent_service.events.checking.new_epoch import Survey, Why, begin, survey
 from consent_service.events.checking.reading import TopicReader, open_reader
-from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.kafka import Kafka, Publisher
 from consent_service.settings import Settings
 from consent_service.storage.database import open_database
 from consent_service.storage.epochs import count_relays
@@ -97,9 +97,7 @@ async def _reader(settings: Settings) -> AsyncIterator[TopicReader | None]:
 def _publisher(settings: Settings) -> Publisher | None:
     if settings.kafka_bootstrap is None:
         return None
-    return Publisher(
-        settings.kafka_bootstrap, replication=settings.kafka_replication, client_id="consent-new-epoch"
-    )
+    return Kafka(settings.kafka_bootstrap, settings.kafka_replication).publisher("consent-new-epoch")
 
 
 def _tell(found: Survey, settings: Settings, *, listed: bool) -> None:

@@ -12,7 +12,7 @@ from consent_service.domain.changes import ConsentChange, ConsentState, state_af
 from consent_service.domain.records import Record
 from consent_service.events.checking.report import FaultKind, Report
 from consent_service.events.checking.verify import verify_stream
-from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.wire.encode import encode, encode_state
 from consent_service.events.wire.messages import Message
 from consent_service.storage.history import read_history
@@ -40,7 +40,7 @@ async def send_to(stream: Stream, topic: str, messages: Sequence[Message]) -> No
 
 
 async def _send(stream: Stream, topics: list[str], messages: Sequence[Message]) -> None:
-    publisher = Publisher(stream.bootstrap)
+    publisher = Kafka(stream.bootstrap).publisher()
     await publisher.prepare(topics)
     if messages:
         sent = await publisher.send(messages)

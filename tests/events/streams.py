@@ -22,6 +22,7 @@ from consent_service.domain.records import Record
 from consent_service.domain.values import Channel, Command, Reason, Status
 from consent_service.events.publishing.kafka import Kafka, Publisher
 from consent_service.events.publishing.relay import Relay
+from consent_service.events.publishing.uplink import Uplink
 from consent_service.events.wire.heartbeats import is_heartbeat
 from consent_service.metrics import Metrics
 from consent_service.storage.catalogue import add_controller, add_versions
@@ -202,7 +203,7 @@ class Stream:
                 await asyncio.wait_for(running, patience_s)
 
     def publisher(self, fence: str) -> Publisher:
-        return Publisher(self.bootstrap, fence=fence)
+        return Publisher(Uplink(self.bootstrap), name=fence, replication=1)
 
     async def messages(self, topic: str) -> list[Any]:
         """Everything but heartbeats that lies in the topic now, partition by partition, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.wire.messages import headers_of
 from consent_service.events.wire.topics import recipients_topics, topics_of
 from tests.contracts.told import DOC, MESSAGES, fits
@@ -25,7 +25,7 @@ def told_topics(stream: Stream) -> dict[str, tuple[int, dict[str, str]]]:
 
 async def test_R28_topics_have_the_partitions_and_settings_that_the_document_tells(stream: Stream) -> None:
     told = told_topics(stream)
-    publisher = Publisher(stream.bootstrap)
+    publisher = Kafka(stream.bootstrap).publisher()
     await publisher.prepare([*topics_of(stream.prefix), *recipients_topics(stream.prefix)])
     await publisher.close()
 
@@ -38,7 +38,7 @@ async def test_R28_topics_have_the_partitions_and_settings_that_the_document_tel
 
 
 async def test_R26_what_is_published_has_the_keys_and_headers_that_the_document_tells(stream: Stream) -> None:
-    publisher = Publisher(stream.bootstrap)
+    publisher = Kafka(stream.bootstrap).publisher()
     await publisher.prepare(topics_of(stream.prefix))
     await publisher.close()
     async with stream.relay():

@@ -8,12 +8,25 @@ import msgspec
 import pytest
 
 from consent_service.domain.changes import state_after
+from consent_service.domain.partitions import group_of, shard_of, subject_hash
 from consent_service.domain.values import Command, Reason, Status
 from consent_service.events.wire.consume import read_change, read_state
+from consent_service.events.wire.heartbeats import is_heartbeat, read_heartbeat
 from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
 from tests.builders import a_version, day
-from tests.events.streams import Stream, a_record, by_subject, eventually, replaced, subject
+from tests.events.streams import (
+    Stream,
+    a_record,
+    by_subject,
+    consumer,
+    eventually,
+    read_to_end,
+    replaced,
+    subject,
+)
 
+#: Each takes two milliseconds at the least.
+PAGES = 400
 FILLED = "select bool_and(ledger_epoch = $1) and count(*) = 25 from filled_topics"
 
 
@@ -103,6 +116,39 @@ async def test_R31_a_topic_that_was_deleted_is_filled_again_by_itself(stream: St
         assert untouched[stream.changes] == 90
     if who == "purposes":
         assert purposes[0].replayed
+
+
+async def test_R31_while_a_group_fills_a_topic_it_says_that_it_lives_and_is_not_up_to_date(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consent_service.events.publishing.relay.HEARTBEAT_S", 0.5)
+    monkeypatch.setattr("consent_service.events.publishing.filling._PAGE_ROWS", 1)
+    await stream.append([a_record(1, sequence) for sequence in range(1, PAGES + 1)])
+    async with stream.relay() as relay:
+        await stream.drained()
+        await stream.run("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
+        relay._look_at = float("-inf")
+
+        async def told() -> bool:
+            return bool(await stream.run(FILLED, 2))
+
+        await eventually(told)
+
+    partition = (await stream.messages(stream.changes))[0].partition
+    group = group_of(shard_of(subject_hash(subject(1))))
+    between: list[float] = []
+    replayed = 0
+    async with consumer(stream.bootstrap) as reader:
+        for message in await read_to_end(reader, stream.changes):
+            if message.partition != partition:
+                continue
+            if not is_heartbeat(message):
+                replayed += read_change(message).change.replayed
+            elif 0 < replayed < PAGES and (beat := read_heartbeat(message)).shard_group == group:
+                between.append(beat.oldest_unpublished.total_seconds())
+    assert replayed == PAGES
+    assert between
+    assert min(between) > 50 * 365 * 86_400
 
 
 async def test_R31_a_new_ledger_epoch_is_told_to_changes_and_states(stream: Stream) -> None:

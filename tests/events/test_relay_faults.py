@@ -12,7 +12,7 @@ import pytest
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, shard_of, subject_hash
 from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import free_port
-from consent_service.events.publishing.kafka import Kafka, Publisher, PublishingFailed
+from consent_service.events.publishing.kafka import Kafka, PublishingFailed
 from consent_service.events.publishing.relay import Relay
 from consent_service.events.wire.consume import read_change, read_state
 from consent_service.events.wire.messages import Message
@@ -191,7 +191,7 @@ async def relay_stands_a_frozen_broker(stream: Stream, broker: KafkaServer) -> N
 async def publisher_gives_up_without_a_trace(stream: Stream, broker: KafkaServer) -> None:
     """Nothing of it is left that could deliver later what it held."""
     before = asyncio.all_tasks()
-    publisher = Publisher(stream.bootstrap)
+    publisher = Kafka(stream.bootstrap).publisher()
     await publisher.prepare({stream.changes})
     broker.pause()
 
@@ -307,7 +307,7 @@ async def test_a_relay_stops_within_seconds_while_a_broker_answers_nothing(strea
 
 
 async def test_what_does_not_fit_into_a_batch_waits_for_the_next(stream: Stream) -> None:
-    publisher = Publisher(stream.bootstrap)
+    publisher = Kafka(stream.bootstrap).publisher()
     large = [Message(stream.purposes, b"key", bytes(300_000), (), 0) for _ in range(3)]
     try:
         await publisher.prepare({stream.purposes})
@@ -322,6 +322,6 @@ async def test_what_does_not_fit_into_a_batch_waits_for_the_next(stream: Stream)
 
 async def test_a_publisher_that_is_not_connected_says_so(stream: Stream) -> None:
     with pytest.raises(PublishingFailed):
-        await Publisher(stream.bootstrap).send([Message(stream.changes, b"key", b"value", (), 0)])
+        await Kafka(stream.bootstrap).publisher().send([Message(stream.changes, b"key", b"value", (), 0)])
     async with administrator(stream.bootstrap) as admin:
         assert stream.changes not in await admin.list_topics()

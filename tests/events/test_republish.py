@@ -11,7 +11,7 @@ from consent_service.domain.changes import ConsentChange, ConsentState, state_af
 from consent_service.domain.errors import Unavailable, UnknownController
 from consent_service.domain.values import format_time
 from consent_service.events.checking.republish import Refused, Republished, Wanted, republish
-from consent_service.events.publishing.kafka import Publisher, PublishingFailed
+from consent_service.events.publishing.kafka import Kafka, PublishingFailed
 from consent_service.events.wire.consume import read_change, read_state
 from consent_service.usecases.submissions import Caller
 from tests.builders import day
@@ -22,7 +22,7 @@ RECORDS = [a_record(number, sequence) for sequence in (1, 2, 3) for number in (1
 
 
 async def again(stream: Stream, *, bootstrap: str | None = None, **wanted: Any) -> Republished:
-    publisher = Publisher(bootstrap or stream.bootstrap)
+    publisher = Kafka(bootstrap or stream.bootstrap).publisher()
     dry_run = wanted.pop("dry_run", False)
     try:
         async with opened(stream.database, "consent_relay") as pool:

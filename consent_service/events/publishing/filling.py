@@ -7,7 +7,7 @@ behind all that is older. It may come twice; nothing comes out of order.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from consent_service.domain.partitions import shards_of
 from consent_service.events.publishing.lane import Lane, partitions_of
@@ -72,10 +72,11 @@ class Filling:
             return await was_told_before(connection, prefix_of(topic), shards_of(lane.group))
         return False
 
-    async def fill(self, lane: Lane) -> list[Pointer]:
+    async def fill(self, lane: Lane, beat: Callable[[], Awaitable[None]]) -> list[Pointer]:
         """Publish everything of the lane's group to the topics that lack it, marked as replayed. No row is done by it.
 
-        Raises PublishingFailed or Unavailable; then it begins anew, as it does where another relay takes over.
+        `beat` is called after each page. Raises PublishingFailed or Unavailable; then it begins anew, as it does where
+        another relay takes over.
         """
         for topic, filled in list((lane.lacks or {}).items()):
             count = 0
@@ -83,6 +84,7 @@ class Filling:
             async for messages in self._messages(lane, topic):
                 await lane.send(messages)
                 count += len(messages)
+                await beat()
             async with self._database.session() as connection:
                 await put_filled(connection, topic, lane.group, filled)
             assert lane.lacks is not None

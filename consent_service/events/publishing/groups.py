@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.publishing.kafka import Kafka
+from consent_service.events.publishing.kafka import Kafka, Publisher
 from consent_service.events.publishing.lane import Lane
 from consent_service.events.publishing.trouble import Trouble
+from consent_service.events.publishing.uplink import Uplink
 from consent_service.storage.database import Connection
 from consent_service.storage.outbox import Pointer
 from consent_service.storage.relay_leases import give_back_leases, take_leases
@@ -55,7 +56,7 @@ class Groups:
     """Keeps the leases and begins what lanes do. `wake` is called when a lane is done with something."""
 
     def __init__(self, kafka: Kafka, holder: str, trouble: Trouble, wake: Callable[[], None]) -> None:
-        self._kafka = kafka
+        self._uplink = Uplink(kafka.bootstrap)
         self._holder = holder
         self._trouble = trouble
         self._wake = wake
@@ -109,7 +110,8 @@ class Groups:
             self._through_at = now
         for group in held:
             if group not in self._works:
-                self._works[group] = Work(Lane(group, self._kafka.claiming(f"{self._names}{group}")))
+                name = f"{self._names}{group}"
+                self._works[group] = Work(Lane(group, Publisher(self._uplink, name=name)))
         _log.info("groups of shards to publish", extra={"count": len(held)})
 
     def _nothing_gets_through(self, now: float) -> bool:
@@ -149,7 +151,9 @@ class Groups:
         return published, failures
 
     async def drop_all(self) -> None:
+        """Nothing of theirs is sent any more."""
         await asyncio.gather(*(self.drop(group) for group in list(self._works)))
+        await self._uplink.close()
         self.ask_again()
 
     async def drop(self, group: int) -> None:

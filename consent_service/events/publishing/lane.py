@@ -1,4 +1,4 @@
-"""A lane: one group of shards on its way to Kafka, through a producer of its own (R30).
+"""A lane: one group of shards on its way to Kafka, through a name of its own (R30).
 
 A group is published by one relay at a time. The lease in the database says by which; that one which lost it, and does
 not know yet, is stopped by the broker: whoever takes a lane over speaks first, with a heartbeat, on each of the
@@ -50,7 +50,7 @@ def partitions_of(topic: str, group: int, count: int) -> list[int]:
 
 
 class Lane:
-    """One group's producer. One of `speak` and `publish` at a time.
+    """One group, under its name. One of `speak` and `publish` at a time.
 
     `spoken` are the topics on whose partitions it has spoken since it claimed the group: the lane may write to these.
     `lives` is in which life it found those on which it has partitions. `lacks` says of each that must be filled first

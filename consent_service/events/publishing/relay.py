@@ -13,17 +13,26 @@ import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import partial
 
 from consent_service.domain.changes import Heartbeat
 from consent_service.domain.errors import Unavailable
 from consent_service.domain.partitions import SHARD_GROUPS, group_of, shards_of
 from consent_service.events.publishing.filling import Filling
-from consent_service.events.publishing.groups import LEASE_MARGIN_S, LEASE_S, RENEW_AFTER_S, Groups, delay_s
-from consent_service.events.publishing.kafka import SEND_TIMEOUT_S, Kafka, PublishingFailed, TopicsMissing
+from consent_service.events.publishing.groups import (
+    LEASE_MARGIN_S,
+    LEASE_S,
+    RENEW_AFTER_S,
+    Groups,
+    Work,
+    delay_s,
+)
+from consent_service.events.publishing.kafka import Kafka, PublishingFailed, TopicsMissing
 from consent_service.events.publishing.lane import Lane, Told
 from consent_service.events.publishing.making import TopicMaker, TopicWatch
 from consent_service.events.publishing.telling import Telling
 from consent_service.events.publishing.trouble import Trouble
+from consent_service.events.publishing.uplink import SEND_TIMEOUT_S
 from consent_service.events.wire.heartbeats import BEGINNING
 from consent_service.events.wire.topics import is_recipients, recipients_topics, topics_of
 from consent_service.metrics import Metrics
@@ -253,12 +262,20 @@ class Relay:
                 work.heartbeat_at = now + pause_s
                 self._groups.begin(work, self._say(lane, self._written, self._backlog))
             elif lane.lacks:
-                self._groups.begin(work, self._filling.fill(lane))
+                self._groups.begin(work, self._filling.fill(lane, partial(self._beat, work)))
 
     async def _say(self, lane: Lane, topics: Collection[str], backlog: Backlog) -> list[Pointer]:
         await lane.speak(topics, _heartbeat(lane, backlog))
         await self._filling.compare(lane, backlog.ledger_epoch)
         return []
+
+    async def _beat(self, work: Work) -> None:
+        """In between, while a lane fills a topic: it lives, and nothing of its group is up to date."""
+        assert self._backlog is not None
+        now = asyncio.get_running_loop().time()
+        if now >= work.heartbeat_at:
+            work.heartbeat_at = now + HEARTBEAT_S
+            await work.lane.speak(self._written, _heartbeat(work.lane, self._backlog))
 
     async def _look_around(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()

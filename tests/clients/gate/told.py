@@ -18,7 +18,7 @@ from consent_client.gate import ConsentGate
 from consent_service.domain.changes import ConsentState, PurposePublished, published
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.domain.values import Reason, Status
-from consent_service.events.publishing.kafka import Publisher
+from consent_service.events.publishing.kafka import Kafka
 from consent_service.events.wire.encode import encode, encode_state
 from consent_service.events.wire.heartbeats import encode_heartbeat
 from consent_service.events.wire.topics import purposes_topic, state_topic
@@ -107,7 +107,7 @@ class Told:
     @asynccontextmanager
     async def in_bulk(self) -> AsyncIterator[Callable[[Iterable[ConsentState]], Awaitable[None]]]:
         """Tells states by the thousand, in whole batches; the topics must exist."""
-        publisher = Publisher(self.bootstrap, makes_topics=False)
+        publisher = Kafka(self.bootstrap).publisher()
 
         async def tell(states: Iterable[ConsentState]) -> None:
             rest = iter(states)

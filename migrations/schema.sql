@@ -346,6 +346,7 @@ CREATE TABLE public.sites (
     origins text[] NOT NULL,
     purposes text[] NOT NULL,
     c15t jsonb DEFAULT '{}'::jsonb NOT NULL,
+    texts jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT sites_slug CHECK ((site_key ~ '^[a-z0-9][a-z0-9-]{0,63}$'::text))
 );
 

@@ -69,13 +69,15 @@ class ControllerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 class SiteEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A site by its public key; `purposes` stand in the order in which a banner shows them (R37).
 
-    `c15t`, where the site's banner is that of c15t, puts some of them under its categories (R39).
+    `c15t`, where the site's banner is that of c15t, puts some of them under its categories (R39). `texts` are words
+    that the banner has instead of the service's own, by language and by their names in BANNER_TEXTS (R40).
     """
 
     key: str
     origins: tuple[str, ...]
     purposes: tuple[str, ...] = ()
     c15t: Categories = Categories()
+    texts: dict[str, dict[str, str]] = {}
 
 
 class PurposeInput(PurposeContent, frozen=True, forbid_unknown_fields=True, kw_only=True):

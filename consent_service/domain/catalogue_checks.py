@@ -1,4 +1,4 @@
-"""What a catalogue may say: every fault of a purpose's content, a controller or a site, with where it lies.
+"""What a catalogue may say: every fault of a purpose's content or a controller, with where it lies.
 
 Faults of form (lengths, characters) are InvalidRequest, everything else is InvalidValue (CORE 12).
 Pointers are RFC 6901, from the checked thing's own root.
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from consent_service.domain.catalogue import ControllerEntry, PurposeEntry, SiteEntry, plain
+from consent_service.domain.catalogue import ControllerEntry, PurposeEntry, plain
 from consent_service.domain.durations import parse_duration
 from consent_service.domain.errors import ConsentError, InvalidRequest, InvalidValue, SeveralRefusals
 from consent_service.domain.languages import is_language_tag
@@ -30,9 +30,6 @@ STATED = ("explicit", "policy_wide", "inferred")
 RECONSENT_ON = ("purpose_change",)
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_ORIGIN = re.compile(
-    r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]{2,39}\])(?::(?P<port>[1-9]\d{0,4}))?"
-)
 _SHORT_COUNTRY = re.compile(r"[A-Z]{2}|.{3,}")
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 _SAFE_INTEGER = 2**53
@@ -64,7 +61,7 @@ def check_content(content: PurposeContent) -> list[ConsentError]:
 
 def check_purpose(entry: PurposeEntry) -> list[ConsentError]:
     """Every fault of a purpose's entry in a catalogue file."""
-    return [*_slug(entry.slug, "/slug"), *check_content(entry)]
+    return [*slug_faults(entry.slug, "/slug"), *check_content(entry)]
 
 
 def check_controller(entry: ControllerEntry) -> list[ConsentError]:
@@ -80,11 +77,6 @@ def check_controller(entry: ControllerEntry) -> list[ConsentError]:
             for fault in _duration(kept.duration, f"/notes/{place}/retention/{number}/duration")
         ),
     ]
-
-
-def check_site(entry: SiteEntry) -> list[ConsentError]:
-    """Every fault of a site's entry; whether its purposes exist is not known here."""
-    return list(check_form(entry)) or [*_check_site(entry)]
 
 
 def check_form(value: msgspec.Struct) -> Faults:
@@ -139,8 +131,8 @@ def _check_bases(content: PurposeContent) -> Faults:
             pointer="/legal_bases_reason",
         )
     elif reason is not None:
-        yield from _filled(reason, "/legal_bases_reason")
-    yield from _unique(content.legal_bases, "/legal_bases")
+        yield from filled_faults(reason, "/legal_bases_reason")
+    yield from unique_faults(content.legal_bases, "/legal_bases")
     for place, one in enumerate(content.stated_bases):
         if one.stated not in STATED:
             yield InvalidValue(
@@ -164,10 +156,10 @@ def _check_durations(content: PurposeContent) -> Faults:
     yield from _duration(content.ask_again_after.deferred, "/ask_again_after/deferred")
     for place, kept in enumerate(content.retention):
         yield from _duration(kept.duration, f"/retention/{place}/duration")
-        yield from _filled(kept.trigger, f"/retention/{place}/trigger")
+        yield from filled_faults(kept.trigger, f"/retention/{place}/trigger")
     for place, cookie in enumerate(content.cookies):
-        yield from _filled(cookie.name, f"/cookies/{place}/name")
-        yield from _filled(cookie.provider, f"/cookies/{place}/provider")
+        yield from filled_faults(cookie.name, f"/cookies/{place}/name")
+        yield from filled_faults(cookie.provider, f"/cookies/{place}/provider")
         if cookie.lifetime != "session":
             yield from _duration(cookie.lifetime, f"/cookies/{place}/lifetime")
 
@@ -190,15 +182,15 @@ def _check_notice(language: str, notice: NoticeText, offered: set[str]) -> Fault
     pointer = f"/notices/{escape(language)}"
     if not is_language_tag(language):
         yield InvalidValue("Notices are named by language tags such as nb, nn, en or se.", pointer=pointer)
-    yield from _filled(notice.name, f"{pointer}/name")
-    yield from _filled(notice.description, f"{pointer}/description")
+    yield from filled_faults(notice.name, f"{pointer}/name")
+    yield from filled_faults(notice.description, f"{pointer}/description")
     for code, label in notice.labels.items():
         if code not in offered:
             yield InvalidValue(
                 "This labels a code that `preferences` does not offer.",
                 pointer=f"{pointer}/labels/{escape(code)}",
             )
-        yield from _filled(label, f"{pointer}/labels/{escape(code)}")
+        yield from filled_faults(label, f"{pointer}/labels/{escape(code)}")
 
 
 def _check_preferences(content: PurposeContent) -> Faults:
@@ -210,16 +202,16 @@ def _check_preferences(content: PurposeContent) -> Faults:
                     "A code has 1 to 40 of a-z, 0-9 and -; what people read is its label in the notices.",
                     pointer=f"/preferences/{name}/{place}",
                 )
-        yield from _unique(codes, f"/preferences/{name}")
+        yield from unique_faults(codes, f"/preferences/{name}")
 
 
 def _check_recipients(recipients: Sequence[Recipient]) -> Faults:
-    yield from _unique([one.slug for one in recipients], "/recipients", "/slug")
+    yield from unique_faults([one.slug for one in recipients], "/recipients", "/slug")
     for place, one in enumerate(recipients):
         pointer = f"/recipients/{place}"
-        yield from _slug(one.slug, f"{pointer}/slug")
-        yield from _filled(one.name, f"{pointer}/name")
-        yield from _filled(one.role, f"{pointer}/role")
+        yield from slug_faults(one.slug, f"{pointer}/slug")
+        yield from filled_faults(one.name, f"{pointer}/name")
+        yield from filled_faults(one.role, f"{pointer}/role")
         if one.country is not None:
             yield from _country(one.country, f"{pointer}/country")
         yield from _duration(one.deadline, f"{pointer}/deadline", positive=True)
@@ -233,55 +225,24 @@ def _check_transfers(transfers: Sequence[Transfer]) -> Faults:
 def _check_lists(content: PurposeContent) -> Faults:
     for name in ("data_categories", "data_subjects", "sources"):
         items: tuple[str, ...] = getattr(content, name)
-        yield from _unique(items, f"/{name}")
+        yield from unique_faults(items, f"/{name}")
         for place, item in enumerate(items):
-            yield from _filled(item, f"/{name}/{place}")
+            yield from filled_faults(item, f"/{name}/{place}")
 
 
 def _check_controller_texts(entry: ControllerEntry) -> Faults:
-    yield from _slug(entry.slug, "/slug")
-    yield from _filled(entry.legal_name, "/legal_name")
+    yield from slug_faults(entry.slug, "/slug")
+    yield from filled_faults(entry.legal_name, "/legal_name")
     if entry.policy_date is not None:
         yield from _date(entry.policy_date, "/policy_date")
     if entry.reconsent_on is not None and entry.reconsent_on not in RECONSENT_ON:
         yield InvalidValue(f"Must be {' or '.join(RECONSENT_ON)}.", pointer="/reconsent_on")
     for place, contact in enumerate(entry.contacts):
-        yield from _filled(contact.type, f"/contacts/{place}/type")
-        yield from _filled(contact.value, f"/contacts/{place}/value")
+        yield from filled_faults(contact.type, f"/contacts/{place}/type")
+        yield from filled_faults(contact.value, f"/contacts/{place}/value")
     for place, note in enumerate(entry.notes):
-        yield from _filled(note.topic, f"/notes/{place}/topic")
-        yield from _filled(note.text, f"/notes/{place}/text")
-
-
-def _check_site(entry: SiteEntry) -> Faults:
-    yield from _slug(entry.key, "/key")
-    yield from _unique(entry.origins, "/origins")
-    yield from _unique(entry.purposes, "/purposes")
-    if not entry.origins:
-        yield InvalidValue("A site needs at least one origin.", pointer="/origins")
-    for place, origin in enumerate(entry.origins):
-        match = _ORIGIN.fullmatch(origin)
-        default_port = match and (match["scheme"], match["port"]) in (("https", "443"), ("http", "80"))
-        if match is None or default_port or int(match["port"] or 1) > 65_535:
-            yield InvalidValue(
-                "An origin is written as browsers send it, such as https://www.example.org: "
-                "small letters, no path, no usual port.",
-                pointer=f"/origins/{place}",
-            )
-    yield from _check_categories(entry)
-
-
-def _check_categories(entry: SiteEntry) -> Faults:
-    """R39: a purpose has one category, and is one of the site's."""
-    seen: set[str] = set()
-    for category, slugs in entry.c15t:
-        for place, slug in enumerate(slugs):
-            pointer = f"/c15t/{category}/{place}"
-            if slug not in entry.purposes:
-                yield InvalidValue(f"`{slug}` is not among the site's `purposes`.", pointer=pointer)
-            elif slug in seen:
-                yield InvalidValue(f"`{slug}` stands here twice.", pointer=pointer)
-            seen.add(slug)
+        yield from filled_faults(note.topic, f"/notes/{place}/topic")
+        yield from filled_faults(note.text, f"/notes/{place}/text")
 
 
 def _duration(text: str | None, pointer: str, *, positive: bool = False) -> Faults:
@@ -316,19 +277,19 @@ def _country(text: str, pointer: str) -> Faults:
         )
 
 
-def _slug(text: str, pointer: str) -> Faults:
+def slug_faults(text: str, pointer: str) -> Faults:
     if not is_slug(text):
         yield InvalidValue(
             "A slug has 1 to 64 of a-z, 0-9 and -, and does not begin with -.", pointer=pointer
         )
 
 
-def _filled(text: str, pointer: str) -> Faults:
+def filled_faults(text: str, pointer: str) -> Faults:
     if not text.strip():
         yield InvalidValue("This text is empty.", pointer=pointer)
 
 
-def _unique(items: Iterable[str], pointer: str, inner: str = "") -> Faults:
+def unique_faults(items: Iterable[str], pointer: str, inner: str = "") -> Faults:
     seen: set[str] = set()
     for place, item in enumerate(items):
         if item in seen:

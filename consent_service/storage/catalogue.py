@@ -108,7 +108,8 @@ async def read_topic_prefix(connection: Connection, controller: str) -> str | No
 
 
 _categories = msgspec.json.Decoder(Categories)
-_SITES = "select site_key, origins, purposes, c15t from sites where controller = $1 order by site_key"
+_texts = msgspec.json.Decoder(dict[str, dict[str, str]])
+_SITES = "select site_key, origins, purposes, c15t, texts from sites where controller = $1 order by site_key"
 
 
 async def read_sites(connection: Connection, controller: str) -> dict[str, SiteEntry]:
@@ -120,6 +121,7 @@ async def read_sites(connection: Connection, controller: str) -> dict[str, SiteE
             tuple(row["origins"]),
             tuple(row["purposes"]),
             _categories.decode(row["c15t"]),
+            _texts.decode(row["texts"]),
         )
         for row in rows
     }
@@ -169,17 +171,20 @@ async def raise_revision(connection: Connection, controller: str) -> None:
 
 _CHANGE_SITE = """
     update sites
-    set origins = $3, purposes = $4, c15t = $5
+    set origins = $3, purposes = $4, c15t = $5, texts = $6
     where controller = $1 and site_key = $2
     returning site_key
 """
 
-_ADD_SITE = "insert into sites (controller, site_key, origins, purposes, c15t) values ($1, $2, $3, $4, $5)"
+_ADD_SITE = """
+    insert into sites (controller, site_key, origins, purposes, c15t, texts)
+    values ($1, $2, $3, $4, $5, $6)
+"""
 
 
 async def put_site(connection: Connection, controller: str, site: SiteEntry) -> None:
     """Add or change a site. Raises InvalidValue where another controller has the key."""
-    values = (controller, site.key, site.origins, site.purposes, site.c15t)
+    values = (controller, site.key, site.origins, site.purposes, site.c15t, site.texts)
     if await connection.fetchval(_CHANGE_SITE, *values) is not None:
         return
     try:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from consent_service.domain.catalogue import CatalogueEntries, ControllerEntry, PurposeEntry, SiteEntry
-from consent_service.domain.catalogue_checks import check_controller, check_purpose, check_site
+from consent_service.domain.catalogue_checks import check_controller, check_purpose
 from consent_service.domain.errors import ConsentError
+from consent_service.domain.site_checks import check_site
 from consent_service.usecases.strict_reading import FileFaults, Place, locate, read_strictly
 from consent_service.usecases.strict_yaml import Fault
 

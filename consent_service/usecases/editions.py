@@ -130,7 +130,7 @@ def make_edition(
     c15t: dict[str, Page] = {}
     screens: list[NewScreen] = []
     for language in languages:
-        texts = BANNER_TEXTS[choose_language([language], BANNER_TEXTS)]
+        texts = _texts(site, language)
         shown = show(versions, language)
         of_layers = [Screen(layer, tuple(one for one, _ in shown), texts) for layer in Layer]
         hashes = [screen_hash(screen) for screen in of_layers]
@@ -156,6 +156,12 @@ def make_edition(
             c15t[language] = _page(language, init)
             screens += [NewScreen(one, language, screen) for one, screen in told]
     return Edition(_valid_until(purposes, site.purposes, at), pages, c15t, tuple(screens))
+
+
+def _texts(site: SiteEntry, language: str) -> dict[str, str]:
+    """The banner's words in that language or the nearest that there is: the site's own before ours."""
+    nearest = choose_language([language], {**BANNER_TEXTS, **site.texts})
+    return {**BANNER_TEXTS.get(nearest, {}), **site.texts.get(nearest, {})}
 
 
 def _item(shown: ShownPurpose, version: PurposeVersion) -> NoticeItem:

@@ -60,6 +60,7 @@ Ansettr AS => Ansettr ASA => controller ansettr changed: legal_name
 [nyhetsbrev] => [nyhetsbrev, analyse] => site ansettr-web refused
 key: ansettr-web => key: ansettr-blog => site ansettr-blog new
 purposes: [nyhetsbrev] => purposes: [nyhetsbrev]\\n    c15t: {marketing: [nyhetsbrev]} => site ansettr-web changed: c15t
+purposes: [nyhetsbrev] => purposes: [nyhetsbrev]\\n    texts: {nb: {title: Hei}} => site ansettr-web changed: texts
 """
 
 

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 import rfc8785
 
 from consent_service.embedded import PostgresServer
-from tests.http.sites import ORIGIN, SHOWN, SITE, Stage, running_sites
+from tests.http.sites import ORIGIN, SHOWN, SITE, Stage, entries, running_sites
 from tests.http.tables import rows, told
 
 
@@ -123,6 +124,27 @@ async def test_R37_what_may_be_shown_is_kept_once_for_each_site_language_and_lay
     for one in kept:
         content = json.loads(one["content"])
         assert hashlib.sha256(rfc8785.dumps(content)).hexdigest() == one["hash"]
+
+
+async def test_R40_words_of_the_sites_own_are_shown_and_pinned_and_the_rest_stays(own_stage: Stage) -> None:
+    before = (await get(own_stage, "?lang=nb")).json()
+    catalogue = entries("ansettr")
+    swedish = {name: f"{name} på svenska" for name in before["texts"]}
+    words = {"nb": {"accept_all": "Ja til alt", "refuse_all": "Nei til alt"}, "sv": swedish}
+    site = msgspec.structs.replace(catalogue.sites[0], texts=words)
+    await own_stage.services.catalogue.load(msgspec.structs.replace(catalogue, sites=(site,)), "test")
+
+    async with own_stage.another_process() as client:
+        notice = (await client.get(f"{SITE}/notice?lang=nb")).json()
+        english = (await client.get(f"{SITE}/notice?lang=en")).json()
+
+    assert notice["texts"] == {**before["texts"], **words["nb"]}
+    assert english["texts"]["accept_all"] == "Accept all"
+    assert notice["screen_hash"] != before["screen_hash"]
+    (kept,) = await own_stage.fetch(
+        "select content from screens where encode(screen_hash, 'hex') = $1", notice["screen_hash"]
+    )
+    assert json.loads(kept["content"])["texts"]["refuse_all"] == "Nei til alt"
 
 
 #: lang | Accept-Language | language of the texts

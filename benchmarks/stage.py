@@ -27,6 +27,7 @@ from consent_service.app.pools import keyring_from, open_pool
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
 from consent_service.cli.run import cache_dir
 from consent_service.cli.token import ensure_development_key, make_token
+from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.embedded import KafkaServer, PostgresServer
 from consent_service.events.wire.topics import changes_topic
 from consent_service.settings import Settings, load_settings
@@ -38,6 +39,7 @@ TEMPLATE = "consent"
 READY_S = 30.0
 STOP_S = 30.0
 DRAINED_S = 120.0
+FILLED_S_A_SUBJECT = 0.001
 _BYTES_PER_MB = 1_000_000
 _ERROR_BYTES = 2000
 
@@ -46,6 +48,8 @@ _PGBENCH_TABLE = (
     "create table insertions (id bigint generated always as identity primary key, content bytea not null)"
 )
 _PGBENCH_SCRIPT = "insert into insertions (content) values (decode(repeat('5a', 400), 'hex'));\n"
+
+_FILLED = "select count(*) from filled_topics where topic = $1"
 
 Outcome = TypeVar("Outcome")
 
@@ -120,6 +124,13 @@ class Service:
         shown: str = notice.raise_for_status().json()["screen_hash"]
         return shown
 
+    async def filled(self, subjects: int) -> None:
+        """Return when the topic of states tells of everybody who was there at the beginning."""
+        topic = self.topic.replace(".changes.", ".state.")
+        async with asyncio.timeout(DRAINED_S + subjects * FILLED_S_A_SUBJECT):
+            while await self._database.fetchval(_FILLED, topic) < SHARD_GROUPS:  # noqa: ASYNC110  it tells nobody
+                await asyncio.sleep(0.02)
+
     async def drained(self) -> int:
         """Return when every event is published; how many waited when it was asked."""
         waited: int = await self._database.fetchval("select count(*) from outbox")
@@ -170,6 +181,7 @@ class Stage:
             served = await self._start("consent_service", "serve", environment=environment)
             token = make_token(self._settings(name), CONTROLLER)
             service = Service(served, token, changes_topic(prefix), database)
+            await service.filled(subjects)
             await service.drained()
             self.services[size] = service
         return self.services[size]

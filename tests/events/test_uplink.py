@@ -15,7 +15,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.events.publishing.kafka import Publisher, PublishingFailed
 from consent_service.events.publishing.lane import partitions_of
-from consent_service.events.publishing.uplink import SEND_TIMEOUT_S, Uplink
+from consent_service.events.publishing.uplink import Uplink
 from consent_service.events.wire.messages import Message
 from tests.events.streams import Stream, consumer, eventually, read_to_end
 
@@ -114,21 +114,6 @@ async def test_R30_a_lane_that_is_refused_fails_alone_in_the_request_of_all(stre
 
         assert [one.failure is None for one in sent] == [False] + [True] * 7
         assert [one.connected for one in named] == [False] + [True] * 7
-
-
-async def test_a_topic_without_enough_replicas_is_tried_again_until_it_has_them(stream: Stream) -> None:
-    async with lanes(stream, stream.changes) as (_, named):
-        await stream.set_topic(stream.changes, {"min.insync.replicas": "2"})
-        sending = asyncio.create_task(named[0].send([*some(stream.changes, 0, 1, 12)]))
-        other = asyncio.create_task(named[1].send([*some(stream.changes, 1, 1, 12)]))
-
-        await stream.set_topic(stream.changes, {"min.insync.replicas": "1"})
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            sent = [await sending, await other]
-
-    assert [one.failure for one in sent] == [None, None]
-    told = await found(stream, stream.changes)
-    assert sorted(told) == [(partition, b"%d" % (partition % 4)) for partition in (0, 1, 4, 5, 8, 9)]
 
 
 async def test_what_is_under_way_when_the_uplink_is_given_up_fails_and_the_next_word_connects_anew(

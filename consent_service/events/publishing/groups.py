@@ -107,6 +107,8 @@ class Groups:
         for group in self._works.keys() - held:
             await self.drop(group)
         if not self._works:
+            # Whoever seized them may make topics anew, to which nothing old of ours may go.
+            await self._uplink.close()
             self._through_at = now
         for group in held:
             if group not in self._works:

@@ -81,6 +81,7 @@ class Publisher:
         """Claim, and see to the topics. Raises PublishingFailed; TopicsMissing where it makes none itself."""
         if self._claim is not None and self._topics.issuperset(topics):
             return
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 if self._claim is None:
@@ -88,7 +89,7 @@ class Publisher:
                 await self._find(topics)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.discard()
-            if getattr(error, "retriable", True):
+            if getattr(error, "retriable", True) and not self._uplink.heard_since(began):
                 # Perhaps the brokers are elsewhere now.
                 await self._uplink.close()
             raise PublishingFailed("Kafka does not answer") from error

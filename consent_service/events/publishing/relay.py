@@ -262,18 +262,25 @@ class Relay:
                 work.heartbeat_at = now + pause_s
                 self._groups.begin(work, self._say(lane, self._written, self._backlog))
             elif lane.lacks:
-                self._groups.begin(work, self._filling.fill(lane, partial(self._beat, work)))
+                self._groups.begin(work, self._fill(work))
 
     async def _say(self, lane: Lane, topics: Collection[str], backlog: Backlog) -> list[Pointer]:
         await lane.speak(topics, _heartbeat(lane, backlog))
         await self._filling.compare(lane, backlog.ledger_epoch)
         return []
 
+    async def _fill(self, work: Work) -> list[Pointer]:
+        """Afterwards it speaks at once, and what its topics lack is compared before anything new goes to them."""
+        try:
+            return await self._filling.fill(work.lane, partial(self._beat, work))
+        finally:
+            work.heartbeat_at = float("-inf")
+
     async def _beat(self, work: Work) -> None:
         """In between, while a lane fills a topic: it lives, and nothing of its group is up to date."""
         assert self._backlog is not None
         now = asyncio.get_running_loop().time()
-        if now >= work.heartbeat_at:
+        if now >= work.heartbeat_at and work.lane.may_write(self._written):
             work.heartbeat_at = now + HEARTBEAT_S
             await work.lane.speak(self._written, _heartbeat(work.lane, self._backlog))
 

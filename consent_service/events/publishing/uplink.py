@@ -16,11 +16,14 @@ from uuid import UUID
 import msgspec
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import (
+    BrokerResponseError,
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
     LeaderNotAvailableError,
+    NodeNotReadyError,
     ProducerFenced,
+    RequestTimedOutError,
     for_code,
 )
 from aiokafka.protocol.produce import ProduceRequest
@@ -31,11 +34,12 @@ from consent_service.events.wire.topic_ids import read_topic_ids
 
 #: How long a batch may wait for its acknowledgements. Then its fate is unknown, and it is sent again.
 SEND_TIMEOUT_S = 4.0
-#: The broker answers within this, so that a partition that waits for its replicas keeps no other's answer for longer.
-_BROKER_TIMEOUT_S = 3.0
+#: The broker answers within this, so that a partition that waits for its replicas, once for each of the two groups that
+#: share it, keeps no other's answer until its time is up.
+_BROKER_TIMEOUT_S = 1.5
 _ALL_REPLICAS = -1
 _TRANSACTION_TIMEOUT_MS = 60_000
-_AGAIN_S = 0.02
+_AGAIN_S = 0.05
 _CLOSE_TIMEOUT_S = 2.0
 
 
@@ -62,7 +66,15 @@ class Uplink:
         self._client: Any = None
         self._connecting = asyncio.Lock()
         self._waiting: list[_Waiting] = []
-        self._requests: set[asyncio.Task[None]] = set()
+        self._requests: dict[asyncio.Task[None], list[_Waiting]] = {}
+        self._heard_at = float("-inf")
+
+    def heard_since(self, moment: float) -> bool:
+        """Whether a broker answered anything since then."""
+        return self._heard_at >= moment
+
+    def _hear(self) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
 
     async def claim(self, name: str | None) -> Claim:
         """Take the name over from whoever has it, or be somebody new. Raises KafkaError."""
@@ -74,10 +86,13 @@ class Uplink:
                     node = await client.coordinator_lookup(CoordinationType.TRANSACTION, name)
                 request = InitProducerIdRequest(name, _TRANSACTION_TIMEOUT_MS)
                 answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+                self._hear()
                 if not answer.error_code:
                     return Claim(answer.producer_id, answer.producer_epoch)
                 raise for_code(answer.error_code)(name)
             except KafkaError as error:
+                if isinstance(error, BrokerResponseError) and not isinstance(error, RequestTimedOutError):
+                    self._hear()
                 # A broker that has just started does not know yet who coordinates.
                 if not error.retriable or isinstance(error, KafkaConnectionError):
                     raise
@@ -133,14 +148,21 @@ class Uplink:
                 turns[one.where] += 1
         for (leader, _), batches in requests.items():
             request = asyncio.create_task(self._produce(self._client, leader, batches))
-            self._requests.add(request)
-            request.add_done_callback(self._requests.discard)
+            self._requests[request] = batches
+            request.add_done_callback(self._requests.pop)
 
     async def _produce(self, client: Any, leader: int, batches: list[_Waiting]) -> None:
         """One request, and the broker's word about each partition in it."""
         failure: Exception = KafkaConnectionError("the connections were given up")
         try:
-            codes = await _request(client, leader, batches) if client is not None else {}
+            if client is None or not await client.ready(leader):
+                raise NodeNotReadyError(leader)
+            # What was given up meanwhile must not go: the topic may have been made again since.
+            batches = [one for one in batches if not one.answer.done()]
+            if not batches:
+                return
+            codes = await _request(client, leader, batches)
+            self._hear()
             again = [one for one in batches if not _answered(one.answer, codes.get(one.where))]
             if again:
                 await asyncio.gather(client.force_metadata_update(), asyncio.sleep(_AGAIN_S))
@@ -149,20 +171,20 @@ class Uplink:
                 for one in again:
                     if not one.answer.done():
                         self._queue(one.where, one.records, one.answer)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, every lane gets an answer
             failure = error
         finally:
-            for one in batches:
-                if not one.answer.done():
-                    one.answer.set_exception(failure)
+            _fail(batches, failure)
 
     async def close(self) -> None:
-        """Give the connections up, with whatever is under way; the next word connects anew."""
+        """Give the connections up, with whatever has not been written to them; the next word connects anew."""
         client, self._client = self._client, None
         if client is None:
             return
-        for request in self._requests:
+        for request, batches in self._requests.items():
             request.cancel()
+            # One that has not begun yet never gets to say it.
+            _fail(batches, KafkaConnectionError("the connections were given up"))
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await client.close()
@@ -177,11 +199,19 @@ class Uplink:
                 )
                 try:
                     await client.bootstrap()
+                    if not client.cluster.brokers():
+                        raise KafkaConnectionError("no broker may serve yet")
                 except BaseException:
                     await client.close()
                     raise
                 self._client = client
             return self._client
+
+
+def _fail(batches: list[_Waiting], failure: Exception) -> None:
+    for one in batches:
+        if not one.answer.done():
+            one.answer.set_exception(failure)
 
 
 async def _request(client: Any, leader: int, batches: list[_Waiting]) -> dict[tuple[str, int], int]:

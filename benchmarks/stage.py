@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,12 +25,14 @@ from benchmarks.messages import CONTROLLER, SITE, Person
 from benchmarks.rows import fill, people
 from consent_service.app.pools import keyring_from, open_pool
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
+from consent_service.cli.demo_site import load_demo_site
 from consent_service.cli.run import cache_dir
 from consent_service.cli.token import ensure_development_key, make_token
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.embedded import KafkaServer, PostgresServer
 from consent_service.events.wire.topics import changes_topic
 from consent_service.settings import Settings, load_settings
+from consent_service.storage.database import Database
 from consent_service.storage.preparation import ROLES, migrate, prepare
 from consent_service.usecases.catalogue import Catalogue
 
@@ -158,10 +160,9 @@ class Stage:
         """A migrated database with the sample catalogue, to copy from; the echo; the table of pgbench."""
         await prepare(self._postgres.url(), TEMPLATE, {role: self._postgres.password(role) for role in ROLES})
         await migrate(self._postgres.url("consent_owner", TEMPLATE))
-        settings = self._settings(TEMPLATE)
         files = read_files(sample_paths())
         assert files is not None
-        async with open_pool(settings, settings.database_url, "consent-sample") as database:
+        async with self._pool(TEMPLATE) as database:
             for file in files:
                 await Catalogue(database).load(file.entries, ACTOR)
         self.echo = await self._start("benchmarks.echo", environment={})
@@ -185,6 +186,13 @@ class Stage:
             await service.drained()
             self.services[size] = service
         return self.services[size]
+
+    async def demo_service(self, origin: str) -> Service:
+        """A service without records, whose demonstration site has its pages at this origin."""
+        service = await self.service(0, 0)
+        async with self._pool("consent_0_0") as database:
+            await load_demo_site(database, Catalogue(database), origin)
+        return service
 
     async def ledger(self, name: str, subjects: int, records_each: int) -> tuple[str, str]:
         """A database of that name that begins with so many rows, and the prefix of its topics."""
@@ -292,6 +300,10 @@ class Stage:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+    def _pool(self, database: str) -> AbstractAsyncContextManager[Database]:
+        settings = self._settings(database)
+        return open_pool(settings, settings.database_url, "consent-sample")
 
     def _settings(self, database: str) -> Settings:
         return load_settings(self._environment(database))

@@ -14,6 +14,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from consent_service.domain.errors import ConsentError, NotFound
 from consent_service.http.openapi import openapi_document
@@ -73,11 +74,17 @@ _SCHEMA_PAGE = f"""<!doctype html>
 """
 
 
-def documentation_routes(operations: Sequence[Operation], public_url: str) -> list[HTTPRouteHandler]:
-    """The handlers of /schema and /problems."""
+def documentation_routes(
+    operations: Sequence[Operation], public_url: str, *, entrance: str
+) -> list[HTTPRouteHandler]:
+    """The handlers of /schema and /problems, and of /, which leads to the entrance."""
     document = msgspec.json.encode(openapi_document(operations, public_url))
     kept = files("consent_service.http").joinpath("static", f"{SCRIPT}.gz").read_bytes()
     script = pack(gzip.decompress(kept))
+
+    @get("/", include_in_schema=False, sync_to_thread=False)
+    def root() -> Redirect:
+        return Redirect(entrance, status_code=302, headers={"Cache-Control": "no-cache"})
 
     @get("/schema", include_in_schema=False, media_type="text/html")
     async def schema_page() -> Response[str]:
@@ -102,7 +109,7 @@ def documentation_routes(operations: Sequence[Operation], public_url: str) -> li
                 return _page(_problem_page(problem))
         raise NotFound("There is no problem of this name; /problems lists them.")
 
-    return [schema_page, schema_document, schema_script, problem_list, problem_page]
+    return [root, schema_page, schema_document, schema_script, problem_list, problem_page]
 
 
 def _page(html: str, policy: str = _PROBLEM_POLICY) -> Response[str]:

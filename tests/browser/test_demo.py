@@ -105,6 +105,12 @@ async def shown(page: Page, purpose: str, kind: str, count: int | re.Pattern[str
     await expect(cell).to_have_text(str(count) if isinstance(count, int) else count)
 
 
+async def test_who_opens_the_service_itself_is_led_to_the_demonstration(demo: Demo) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(demo.url.removesuffix("demo"))
+    assert (answer.status_code, answer.headers["location"]) == (302, "/demo")
+
+
 async def test_tags_wait_for_consent_run_after_it_and_stop_at_withdrawal(demo: Demo, page: Page) -> None:
     banner = page.locator("consent-banner .banner")
     await open_demo(page, demo)

@@ -63,6 +63,12 @@ async def test_a_broker_that_is_away_is_200_and_degraded(
     assert answer.json() == {"status": status, "database": True, "broker": broker}
 
 
+async def test_who_opens_the_service_itself_is_led_to_the_documentation(api: Api) -> None:
+    answer = await api.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/schema")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_the_interactive_documentation_needs_no_other_host(api: Api) -> None:
     page = await api.client.get("/schema")
     assert page.headers["content-type"].startswith("text/html")

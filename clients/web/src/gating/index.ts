@@ -62,7 +62,8 @@ class Gating {
   #judge(): void {
     if (this.#isEnded) return;
     const standing = this.#consent.standing();
-    const allowed = new Set(Object.keys(standing).filter((purpose) => this.#consent.allows(purpose)));
+    // Once for all of them: the first tag waits for it.
+    const allowed = new Set(Object.keys(standing).filter((purpose) => standing[purpose]?.permission.allowed));
     const before = this.#allowed;
     this.#allowed = allowed;
     const changed = new Set([...allowed, ...before].filter((one) => allowed.has(one) !== before.has(one)));

@@ -23,7 +23,8 @@ export class Stands {
     return {
       ready: Promise.resolve(),
       allows: (name: string) => this.#allowed.get(name) ?? false,
-      standing: () => Object.fromEntries([...this.#allowed.keys()].map((name) => [name, {} as Standing])),
+      standing: () =>
+        Object.fromEntries([...this.#allowed].map(([name, allowed]) => [name, { permission: { allowed } } as Standing])),
       cookies: () => this.names,
       notice: () => Promise.resolve(notice(purpose('film'), purpose('matomo'))),
       on: (_: string, heard: never) => {

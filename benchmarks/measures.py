@@ -11,6 +11,7 @@ from benchmarks import gating, generator, latency
 from benchmarks.draining import drain
 from benchmarks.feeding import feed
 from benchmarks.figures import Figure, figure
+from benchmarks.first_tag import first_allowed_tag
 from benchmarks.messages import BATCH_QUERIES
 from benchmarks.propagating import propagate
 from benchmarks.receiving import EVENTS, receive
@@ -42,7 +43,7 @@ DEFAULT = (
         "recipient_throughput",
         "withdrawal",
     ),
-    *("notice_64", "site_post_64", "gate_answers", "gate_bootstrap_1m"),
+    *("notice_64", "site_post_64", "first_allowed_tag", "gate_answers", "gate_bootstrap_1m"),
     *("record_10k_rows", "record_1m_rows", "check_10k_rows", "check_1m_rows"),
 )
 
@@ -215,6 +216,13 @@ def _count(rows: str) -> int:
 
 Measure = Callable[[Stage, float], Awaitable[list[Figure]]]
 
+_FIRST_TAG: tuple[str, Measure] = "first tag", lambda stage, _: first_allowed_tag(stage)
+_WITHOUT_SIZE: dict[str, tuple[str, Measure]] = {
+    "gate_answers": ("gate_answers", gating.answers),
+    "first_allowed_tag": _FIRST_TAG,
+    "first_allowed_tag_p95": _FIRST_TAG,
+}
+
 
 def plan_measures(names: Sequence[str]) -> list[Measure]:
     """What has to be run for these names, each once, in this order. Raises ValueError for an unknown name."""
@@ -256,8 +264,8 @@ def _measure(name: str) -> tuple[str, Measure]:
         return f"receive {events}", lambda stage, _: receive(stage, events)
     if re.fullmatch(r"withdrawal(_acted|_proven)?(_p50|_p99)?", name):
         return "withdrawal", lambda stage, _: propagate(stage)
-    if name == "gate_answers":
-        return name, gating.answers
+    if name in _WITHOUT_SIZE:
+        return _WITHOUT_SIZE[name]
     if name == "gate_bytes_per_pair":
         name = "gate_bootstrap_1m"
     if found := re.fullmatch(r"gate_bootstrap_(\d+[km])", name):

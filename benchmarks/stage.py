@@ -9,38 +9,36 @@ import re
 import secrets
 import sys
 import tempfile
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
 import httpx
 import msgspec
-import psutil
 
 from benchmarks import acting, asker, generator, latency, producer, readers, recipients
 from benchmarks.messages import CONTROLLER, SITE, Person
 from benchmarks.rows import fill, people
+from benchmarks.served import PUBLISHING, SERVING, SWEEPING, Served
 from consent_service.app.pools import keyring_from, open_pool
 from consent_service.cli.catalogue import ACTOR, read_files, sample_paths
+from consent_service.cli.demo_site import load_demo_site
 from consent_service.cli.run import cache_dir
 from consent_service.cli.token import ensure_development_key, make_token
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.embedded import KafkaServer, PostgresServer
 from consent_service.events.wire.topics import changes_topic
 from consent_service.settings import Settings, load_settings
+from consent_service.storage.database import Database
 from consent_service.storage.preparation import ROLES, migrate, prepare
 from consent_service.usecases.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "consent"
-READY_S = 30.0
-STOP_S = 30.0
 DRAINED_S = 120.0
 FILLED_S_A_SUBJECT = 0.001
-_BYTES_PER_MB = 1_000_000
 _ERROR_BYTES = 2000
 
 #: What `pgbench` runs: one row of the size of a record, one transaction, one flush.
@@ -52,57 +50,6 @@ _PGBENCH_SCRIPT = "insert into insertions (content) values (decode(repeat('5a', 
 _FILLED = "select count(*) from filled_topics where topic = $1"
 
 Outcome = TypeVar("Outcome")
-
-
-#: What a process says when it is ready; the port where it serves HTTP.
-SERVING = re.compile(r"serving url=http://[^:]+:(\d+)")
-PUBLISHING = re.compile(r"groups of shards to publish")
-SWEEPING = re.compile(r"this sweeper's turn")
-
-
-class Served:
-    """A process that is ready and said so; its last words are kept for when it fails."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._said: deque[str] = deque(maxlen=50)
-        self._listening: asyncio.Task[None] | None = None
-        self.port = 0
-
-    async def ready(self, words: re.Pattern[str]) -> None:
-        """Raises RuntimeError when it ended instead."""
-        assert self._process.stderr is not None
-        async with asyncio.timeout(READY_S):
-            async for line in self._process.stderr:
-                self._said.append(line.decode(errors="replace").rstrip())
-                found = words.search(self._said[-1])
-                if found is not None:
-                    self.port = int(found[1]) if found.groups() else 0
-                    self._listening = asyncio.create_task(self._listen())
-                    return
-        raise RuntimeError("it did not start:\n" + "\n".join(self._said))
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def resident_mb(self) -> float:
-        return float(psutil.Process(self.pid).memory_info().rss) / _BYTES_PER_MB
-
-    async def stop(self) -> None:
-        if self._process.returncode is None:
-            self._process.terminate()
-        async with asyncio.timeout(STOP_S):
-            await self._process.wait()
-        if self._listening is not None:
-            await self._listening
-
-    async def _listen(self) -> None:
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            self._said.append(line.decode(errors="replace").rstrip())
-            print(f"  the service says: {self._said[-1]}", file=sys.stderr)
 
 
 class Service:
@@ -158,10 +105,9 @@ class Stage:
         """A migrated database with the sample catalogue, to copy from; the echo; the table of pgbench."""
         await prepare(self._postgres.url(), TEMPLATE, {role: self._postgres.password(role) for role in ROLES})
         await migrate(self._postgres.url("consent_owner", TEMPLATE))
-        settings = self._settings(TEMPLATE)
         files = read_files(sample_paths())
         assert files is not None
-        async with open_pool(settings, settings.database_url, "consent-sample") as database:
+        async with self._pool(TEMPLATE) as database:
             for file in files:
                 await Catalogue(database).load(file.entries, ACTOR)
         self.echo = await self._start("benchmarks.echo", environment={})
@@ -185,6 +131,13 @@ class Stage:
             await service.drained()
             self.services[size] = service
         return self.services[size]
+
+    async def demo_service(self, origin: str) -> Service:
+        """A service without records, whose demonstration site has its pages at this origin."""
+        service = await self.service(0, 0)
+        async with self._pool("consent_0_0") as database:
+            await load_demo_site(database, Catalogue(database), origin)
+        return service
 
     async def ledger(self, name: str, subjects: int, records_each: int) -> tuple[str, str]:
         """A database of that name that begins with so many rows, and the prefix of its topics."""
@@ -292,6 +245,10 @@ class Stage:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+    def _pool(self, database: str) -> AbstractAsyncContextManager[Database]:
+        settings = self._settings(database)
+        return open_pool(settings, settings.database_url, "consent-sample")
 
     def _settings(self, database: str) -> Settings:
         return load_settings(self._environment(database))

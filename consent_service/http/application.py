@@ -42,7 +42,7 @@ def build_app(services: Services, *, public_url: str, demo: Path | None = None) 
     }
     pages = Litestar(
         route_handlers=[
-            *documentation_routes(OPERATIONS, public_url),
+            *documentation_routes(OPERATIONS, public_url, entrance="/schema" if demo is None else "/demo"),
             *web_client_routes(public_url),
             *([] if demo is None else demo_routes(demo, services)),
         ],

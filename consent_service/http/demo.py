@@ -120,13 +120,15 @@ def demo_routes(folder: Path, services: Services) -> list[HTTPRouteHandler]:
         return _file(folder, name)
 
     @get("/demo/tags/{name:str}", include_in_schema=False, sync_to_thread=False)
-    def demo_tag(name: FromPath[str], what: str = "request") -> Response[str]:
+    def demo_tag(
+        name: FromPath[str], what: str = "request", lang: Literal["nb", "en"] = "nb"
+    ) -> Response[str]:
         purpose, server, told = _TAGS.get(name, (None, "", None))
         if purpose is None:
             raise NotFound("No tag is served under this name.")
         counter.count(purpose, server, told or what)
         if name == "film":
-            return _framed((folder / "film.html").read_text("utf-8"))
+            return _framed((folder / f"film.{lang}.html").read_text("utf-8"))
         return _file(folder, name) if told else Response("", status_code=_NO_PICTURE, headers=_UNKEPT)
 
     @get("/demo/requests", include_in_schema=False, sync_to_thread=False)

@@ -14,13 +14,15 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from consent_service.domain.errors import ConsentError, NotFound
-from consent_service.http.negotiation import takes_gzip
 from consent_service.http.openapi import openapi_document
 from consent_service.http.operation import Operation
+from consent_service.http.packed import script_response
 from consent_service.http.problem_texts import MEANING
 from consent_service.http.problems import STATUS, problem_type
+from consent_service.usecases.packing import pack
 
 SCRIPT = "rapidoc-min.js"
 _STYLE = (
@@ -72,13 +74,17 @@ _SCHEMA_PAGE = f"""<!doctype html>
 """
 
 
-def documentation_routes(operations: Sequence[Operation], public_url: str) -> list[HTTPRouteHandler]:
-    """The handlers of /schema and /problems."""
+def documentation_routes(
+    operations: Sequence[Operation], public_url: str, *, entrance: str
+) -> list[HTTPRouteHandler]:
+    """The handlers of /schema and /problems, and of /, which leads to the entrance."""
     document = msgspec.json.encode(openapi_document(operations, public_url))
-    packed = files("consent_service.http").joinpath("static", f"{SCRIPT}.gz").read_bytes()
-    # Unpacked once: whoever asks for it plain would hold up everybody for as long as that takes.
-    script = gzip.decompress(packed)
-    script_tag = f'"{sha256(packed).hexdigest()[:32]}"'
+    kept = files("consent_service.http").joinpath("static", f"{SCRIPT}.gz").read_bytes()
+    script = pack(gzip.decompress(kept))
+
+    @get("/", include_in_schema=False, sync_to_thread=False)
+    def root() -> Redirect:
+        return Redirect(entrance, status_code=302, headers={"Cache-Control": "no-cache"})
 
     @get("/schema", include_in_schema=False, media_type="text/html")
     async def schema_page() -> Response[str]:
@@ -90,12 +96,7 @@ def documentation_routes(operations: Sequence[Operation], public_url: str) -> li
 
     @get(f"/schema/{SCRIPT}", include_in_schema=False)
     async def schema_script(request: Request[Any, Any, Any]) -> Response[bytes]:
-        headers = {"Cache-Control": "no-cache", "ETag": script_tag, "Vary": "Accept-Encoding"}
-        if request.headers.get("if-none-match") == script_tag:
-            return Response(b"", status_code=304, headers=headers)
-        if not takes_gzip(request.headers.get("accept-encoding", "").encode()):
-            return Response(script, media_type="text/javascript", headers=headers)
-        return Response(packed, media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
+        return script_response(request, script, {"Cache-Control": "no-cache"})
 
     @get("/problems", include_in_schema=False, media_type="text/html")
     async def problem_list() -> Response[str]:
@@ -108,7 +109,7 @@ def documentation_routes(operations: Sequence[Operation], public_url: str) -> li
                 return _page(_problem_page(problem))
         raise NotFound("There is no problem of this name; /problems lists them.")
 
-    return [schema_page, schema_document, schema_script, problem_list, problem_page]
+    return [root, schema_page, schema_document, schema_script, problem_list, problem_page]
 
 
 def _page(html: str, policy: str = _PROBLEM_POLICY) -> Response[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from consent_service.domain.languages import is_language_tag
 
@@ -20,10 +21,17 @@ def read_languages(header: bytes | None) -> list[str]:
     return [name for name, _ in sorted(weighed, key=lambda one: -one[1])]
 
 
-def takes_gzip(header: bytes | None) -> bool:
-    """Whether Accept-Encoding names gzip, or anything, and does not rule it out."""
+def choose_coding(header: bytes | None, codings: Iterable[str]) -> str | None:
+    """The coding that Accept-Encoding prefers; of equal ones the first. None where the content is to be sent plain:
+    no coding is wanted, or `identity` is named with a higher weight.
+    """
     told = {name.lower(): weight for name, weight in _items(header)}
-    return told.get("gzip", told.get("*", 0.0)) > 0
+    best, weight = None, 0.0
+    for coding in codings:
+        wanted = told.get(coding, told.get("*", 0.0))
+        if wanted > weight:
+            best, weight = coding, wanted
+    return best if weight >= told.get("identity", 0.0) else None
 
 
 def has_already(if_none_match: bytes | None, tag: bytes) -> bool:

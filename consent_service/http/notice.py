@@ -5,8 +5,9 @@ from __future__ import annotations
 from consent_service.domain.errors import InvalidRequest, TooManyRequests, Unavailable
 from consent_service.domain.languages import is_language_tag, match_language
 from consent_service.http.exchange import Call, Reply
-from consent_service.http.negotiation import has_already, read_languages, takes_gzip
+from consent_service.http.negotiation import read_languages
 from consent_service.http.operation import Answer, Operation, Parameter
+from consent_service.http.packed import choose_form
 from consent_service.http.problems import Headers
 from consent_service.http.services import Services
 from consent_service.http.site_examples import NOTICE
@@ -34,21 +35,17 @@ async def read_notice(call: Call, services: Services) -> Reply:
 
 def page_reply(call: Call, page: Page, *, cached: bytes, vary: bytes) -> Reply:
     """The page, to be kept as `cached` says; 304 where the client has it."""
-    packed = takes_gzip(call.headers.get(b"accept-encoding"))
-    # Strong: another coding is another sequence of bytes, so it has another tag.
-    tag = b'"%b%b"' % (page.digest.encode(), b"-gzip" if packed else b"")
+    sent = call.headers
+    form = choose_form(page.content, sent.get(b"accept-encoding"), sent.get(b"if-none-match"))
     headers: Headers = [
-        (b"etag", tag),
+        *form.headers,
         (b"cache-control", cached),
         (b"vary", vary),
         (b"content-language", page.language.encode()),
     ]
-    if has_already(call.headers.get(b"if-none-match"), tag):
-        return Reply(304, b"", headers)
-    headers.append((b"content-type", b"application/json"))
-    if not packed:
-        return Reply(200, page.body, headers)
-    return Reply(200, page.packed, [*headers, (b"content-encoding", b"gzip")])
+    if form.status == 200:
+        headers.append((b"content-type", b"application/json"))
+    return Reply(form.status, form.body, headers)
 
 
 OPERATIONS = (

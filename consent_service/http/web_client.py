@@ -7,8 +7,7 @@ A service that has a newer one goes on serving those before it: they stand in th
 from __future__ import annotations
 
 import base64
-import gzip
-from hashlib import sha256, sha384
+from hashlib import sha384
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +17,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from consent_service.domain.errors import NotFound
-from consent_service.http.negotiation import has_already, takes_gzip
+from consent_service.http.packed import script_response
+from consent_service.usecases.packing import SMALLEST, Packed, pack
 
 _NAME = "consent.js"
 #: Any page of any site may load it, also one that is isolated from other origins; there is nothing personal in it.
@@ -29,10 +29,12 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class Script(msgspec.Struct, frozen=True):
     """One content of the script, and where it is."""
 
-    body: bytes
-    packed: bytes
-    digest: str
+    content: Packed
     integrity: str
+
+    @property
+    def digest(self) -> str:
+        return self.content.digest[:16]
 
     @property
     def path(self) -> str:
@@ -57,9 +59,7 @@ def read_scripts() -> list[Script]:
 
 def make_script(body: bytes) -> Script:
     return Script(
-        body=body,
-        packed=gzip.compress(body, mtime=0),
-        digest=sha256(body).hexdigest()[:16],
+        content=pack(body, quality=SMALLEST),
         integrity="sha384-" + base64.b64encode(sha384(body).digest()).decode(),
     )
 
@@ -90,15 +90,6 @@ def web_client_routes(public_url: str) -> list[HTTPRouteHandler]:
         script = by_digest.get(digest)
         if script is None:
             raise NotFound("There is no script of this digest; /web names the newest.")
-        sent = {name.lower(): value.encode() for name, value in request.headers.items()}
-        packed = takes_gzip(sent.get("accept-encoding"))
-        tag = f'"{script.digest}{"-gzip" if packed else ""}"'
-        headers = {**_OPEN, "Cache-Control": _FOR_EVER, "ETag": tag, "Vary": "Accept-Encoding"}
-        if has_already(sent.get("if-none-match"), tag.encode()):
-            return Response(b"", status_code=304, headers=headers)
-        if not packed:
-            return Response(script.body, media_type="text/javascript", headers=headers)
-        coded = {**headers, "Content-Encoding": "gzip"}
-        return Response(script.packed, media_type="text/javascript", headers=coded)
+        return script_response(request, script.content, {**_OPEN, "Cache-Control": _FOR_EVER})
 
     return [web_client, web_client_script]

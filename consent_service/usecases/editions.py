@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 
 import msgspec
 
@@ -38,6 +36,7 @@ from consent_service.domain.screens import (
 from consent_service.domain.values import LATEST, Basis
 from consent_service.storage.sites import NewScreen
 from consent_service.usecases.c15t_editions import Init, make_init
+from consent_service.usecases.packing import Packed, pack
 
 
 class NoticeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +94,10 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A document as it is sent: JSON, the same packed with gzip, and a digest that changes with it."""
+    """A document as it is sent, in JSON."""
 
     language: str
-    body: bytes
-    packed: bytes
-    digest: str
+    content: Packed
 
 
 class Edition(msgspec.Struct, frozen=True):
@@ -188,8 +185,7 @@ def _item(shown: ShownPurpose, version: PurposeVersion) -> NoticeItem:
 
 
 def _page(language: str, document: Notice | Init) -> Page:
-    body = msgspec.json.encode(document)
-    return Page(language, body, gzip.compress(body, mtime=0), sha256(body).hexdigest()[:32])
+    return Page(language, pack(msgspec.json.encode(document)))
 
 
 def _valid_until(purposes: Mapping[str, Purpose], order: Sequence[str], at: datetime) -> datetime:

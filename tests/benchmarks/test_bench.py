@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.first_tag import first_allowed_tag
+from tests.chromium import MISSING, find_chromium
+
 ROOT = Path(__file__).parents[2]
 ENDS_S = 100.0
 MEMBERS = {
@@ -61,6 +64,31 @@ async def test_a_figure_is_printed_and_kept_beside_its_ceiling(tmp_path: Path) -
         assert figure["name"] in table
         assert figure["value"] > 0
         assert figure["ratio"] == pytest.approx(figure["value"] / figure["ceiling"], rel=0.01)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(find_chromium() is None, reason=MISSING)
+async def test_the_first_tags_figure_comes_with_the_slower_loads(tmp_path: Path) -> None:
+    """It fails where the tag waits for a request, or the script is not out of the browser's cache."""
+    results = tmp_path / "results.json"
+
+    code, _, errors = await bench("first_allowed_tag", "--results", str(results))
+
+    assert code == 0, errors
+    middle, slow = json.loads(results.read_text())
+    assert (middle["name"], slow["name"]) == ("first_allowed_tag", "first_allowed_tag_p95")
+    assert 0 < middle["ceiling"] < middle["value"] <= slow["value"]
+
+
+async def test_without_chromium_the_first_tags_figure_is_left_out_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "nowhere"))
+    stage: Any = None
+
+    assert await first_allowed_tag(stage) == []
+
+    assert f"first_allowed_tag is left out. {MISSING}" in capsys.readouterr().err
 
 
 async def test_a_name_that_nothing_is_measured_for_is_refused_with_those_there_are(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, Response
+from playwright.async_api import Page, Response, expect
 
-from tests.browser.stage import Stage
+from tests.browser.stage import CONTROLLER, Stage
 from tests.npm import npm_install
 
 WEB = Path(__file__).parents[2] / "clients" / "web"
@@ -29,13 +30,37 @@ window.running = true;
 </script></body></html>"""
 
 
-class LibraryPage:
-    """One tab on it. `head`, `tags` and `script` are the page's; `{tags}` in the tags is the address of their server,
-    `ENDPOINT` in the script that of the site. It leaves its consent in `window.consent`."""
+@dataclass(frozen=True)
+class Library:
+    """A page with a banner library, and where in it things are: selectors, but for `denied`, which is the library's own
+    word that a purpose is off. `{tags}` in the tags is the address of their server, `ENDPOINT` in the script that of the
+    site, CONFIG and OPTIONS what a test adds. The script leaves its consent in `window.consent`.
+    """
 
-    def __init__(self, stage: Stage, page: Page, *, head: str, tags: str, script: str) -> None:
+    head: str
+    tags: str
+    script: str
+    banner: str
+    settings: str
+    accept: str
+    refuse: str
+    show: str
+    save: str
+    switch: str
+    denied: str
+
+
+class LibraryPage:
+    """One tab on it."""
+
+    def __init__(
+        self, stage: Stage, page: Page, library: Library, *, config: str = "", options: str = ""
+    ) -> None:
         self.stage = stage
+        self.library = library
         self.page = page
+        self.banner = page.locator(library.banner)
+        self.settings = page.locator(library.settings)
         self.tags = stage.tags
         self.tags.forget()
         modules = npm_install(WEB)
@@ -43,9 +68,11 @@ class LibraryPage:
         stage.web.folder("/npm/", modules)
         marks = {"tags": stage.tags.origin}
         self._parts = {
-            "head": head,
-            "tags": tags.format(**marks),
-            "script": script.replace("ENDPOINT", stage.endpoint),
+            "head": library.head,
+            "tags": library.tags.format(**marks),
+            "script": library.script.replace("ENDPOINT", stage.endpoint)
+            .replace("CONFIG", config)
+            .replace("OPTIONS", options),
         }
 
     async def visit(self, path: str = "/") -> None:
@@ -64,14 +91,28 @@ class LibraryPage:
         )
         return found
 
+    async def revoke(self, purpose: str) -> None:
+        """What the controller takes back, and may ask about again."""
+        subject_id = (await self.stage.records(await self.visitor()))[0]["subject_id"]
+        async with self.stage.service.client(CONTROLLER) as client:
+            answer = await client.post(
+                f"/v1/subjects/{subject_id}/consents/{purpose}/revoke",
+                json={"channel": "api", "source": "test"},
+            )
+        assert answer.status_code == 201, answer.text
+
     async def asked(self) -> set[str]:
         """The paths that the tags' server was asked for, once everything has come that is on its way by now."""
         await self.page.evaluate("url => fetch(url, {mode: 'no-cors'})", self.tags.origin + _MARK)
         return set(self.tags.asked) - {_MARK}
 
-    async def switch(self, selector: str, *, on: bool) -> None:
+    async def open_settings(self) -> None:
+        await self.page.evaluate("consent.openSettings()")
+        await expect(self.settings).to_be_visible()
+
+    async def switch(self, purpose: str, *, on: bool) -> None:
         """By itself, not by where it is: libraries move what they show."""
-        box = self.page.locator(selector)
+        box = self.page.locator(self.library.switch.format(purpose=purpose))
         if await box.is_checked() != on:
             await box.evaluate("one => one.click()")
         assert await box.is_checked() == on

@@ -90,7 +90,7 @@ async def take(page: Page, address: str, name: str) -> None:
     await page.locator("td.allowed").nth(2).wait_for()
     await picture("6-after")
     await picture("7-after-whole-page", whole=True)
-    await page.locator("consent-banner .reopen").click()
+    await page.locator(".top [data-consent-settings]").click()
     await picture("8-settings-again")
     await settings.locator("[data-button=refuse_all]").click()
     await picture("9-withdrawn-whole-page", whole=True)

@@ -250,6 +250,55 @@ async def test_without_the_service_nothing_is_shown_until_it_is_back(site: Banne
     await expect(site.banner).to_be_visible()
 
 
+#: How pages come without a load: with another body, with other content in the one there is, with a copy kept of one.
+SWAPS = {
+    "another body": "document.body.replaceWith(body)",
+    "other content": "document.body.replaceChildren(...body.children)",
+    "a kept copy": "document.body.replaceWith(document.body.cloneNode(true))",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
+async def test_where_a_page_is_swapped_without_a_load_the_banner_is_there_again(
+    site: BannerPage, swap: str
+) -> None:
+    visit = f"""() => {{
+      const body = document.createElement('body');
+      body.append(document.querySelector('main').cloneNode(true));
+      {swap};
+    }}"""
+    await site.open(data='data-theme="dark"')
+    await expect(site.banner).to_be_visible()
+
+    await site.page.evaluate(visit)
+    await expect(site.banner).to_be_visible()
+    await site.told(lambda: site.button(site.banner, "refuse_all").click())
+    await site.page.evaluate(visit)
+    await site.reopen.click()
+    await site.switch("matomo").check()
+    await site.told(lambda: site.button(site.settings, "save").click())
+
+    assert await site.allowed() == ["matomo", "orders"]
+    await expect(site.page.locator("consent-banner")).to_have_count(1)
+    await expect(site.page.locator("consent-banner")).to_have_attribute("theme", "dark")
+
+
+async def test_a_banner_that_was_taken_away_for_good_stays_away(site: BannerPage) -> None:
+    await site.open()
+    await expect(site.banner).to_be_visible()
+
+    await site.page.evaluate(
+        """async () => {
+          const banner = document.querySelector('consent-banner');
+          banner.consent = undefined;
+          banner.remove();
+          await new Promise(requestAnimationFrame);
+        }"""
+    )
+
+    await expect(site.page.locator("consent-banner")).to_have_count(0)
+
+
 async def test_without_javascript_the_page_is_there_and_nobody_is_told(
     stage: Stage, new_context: NewContext
 ) -> None:

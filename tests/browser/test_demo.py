@@ -105,6 +105,12 @@ async def shown(page: Page, purpose: str, kind: str, count: int | re.Pattern[str
     await expect(cell).to_have_text(str(count) if isinstance(count, int) else count)
 
 
+async def test_who_opens_the_service_itself_is_led_to_the_demonstration(demo: Demo) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(demo.url.removesuffix("demo"))
+    assert (answer.status_code, answer.headers["location"]) == (302, "/demo")
+
+
 async def test_tags_wait_for_consent_run_after_it_and_stop_at_withdrawal(demo: Demo, page: Page) -> None:
     banner = page.locator("consent-banner .banner")
     await open_demo(page, demo)
@@ -120,7 +126,7 @@ async def test_tags_wait_for_consent_run_after_it_and_stop_at_withdrawal(demo: D
     told = {one["what"] for one in await demo.requests()}
     assert {"script", "page view", "PageView", "player", "vacancy: nurse", "ViewContent nurse"} <= told
 
-    await page.locator("consent-banner .reopen").click()
+    await page.locator(".foot [data-consent-settings]").click()
     async with page.expect_response(lambda one: one.request.method == "POST"):
         await page.locator("consent-banner dialog [data-button=refuse_all]").click()
     before = await demo.counts()
@@ -158,6 +164,38 @@ async def test_only_what_was_accepted_runs_and_a_placeholder_leads_to_the_rest(
     await read_all_vacancies(page)
     await shown(page, "youtube-film", "allowed", 1)
     assert await demo.counts() == Counter({"youtube-film": 1})
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"), [("nb", "Står inn for YouTubes spiller."), ("en", "Stands in for YouTube's player.")]
+)
+async def test_the_film_speaks_the_pages_language(demo: Demo, page: Page, lang: str, words: str) -> None:
+    await open_demo(page, demo, lang)
+    await page.locator("consent-banner .banner [data-button=accept_all]").click()
+
+    film = page.frame_locator("iframe")
+    await expect(film.get_by_text("YouTube")).to_have_text(words)
+    await expect(film.locator("html")).to_have_attribute("lang", lang)
+
+
+async def test_at_no_width_anything_lies_over_the_text_in_the_films_place(demo: Demo, page: Page) -> None:
+    """Scrolled to the end of the window, where a banner would keep its button."""
+    await open_demo(page, demo, "nb")
+    await page.locator("consent-banner .banner [data-button=refuse_all]").click()
+    await expect(page.locator(".consent-placeholder p")).to_be_visible()
+
+    for width in (320, 390, 768, 1024, 1280, 1600):
+        await page.set_viewport_size({"width": width, "height": 800})
+        seen = await page.evaluate(
+            """async () => {
+              const text = document.querySelector('.consent-placeholder p');
+              scrollBy(0, text.getBoundingClientRect().bottom - innerHeight + 24);
+              await new Promise(requestAnimationFrame);
+              const {left, bottom} = text.getBoundingClientRect();
+              return document.elementFromPoint(left + 8, bottom - 8) === text;
+            }"""
+        )
+        assert seen, width
 
 
 async def test_the_table_would_show_a_tag_that_did_not_wait(demo: Demo, page: Page) -> None:

@@ -38,6 +38,24 @@ async def test_everything_that_was_accepted_runs(site: TaggedPage) -> None:
     assert await site.asked() == OF_MATOMO | OF_PIXEL | OF_PROFILE
 
 
+async def test_a_tag_of_a_purpose_that_the_site_does_not_have_is_told_to_whoever_makes_the_page(
+    site: TaggedPage,
+) -> None:
+    """On the first visit, and on one where the browser remembers."""
+    said: list[str] = []
+    site.page.on("console", lambda one: said.append(one.text) if one.type == "warning" else None)
+    wrong = '<script type="text/plain" data-consent="matomoo" data-consent-src="{tags}/wrong.js"></script>'
+    told = 'consent: this site has no purpose "matomoo", so what waits for it never runs.'
+    async with site.page.expect_console_message(lambda one: one.text == told):
+        await site.visit(TAGS + wrong)
+    await site.told(lambda: site.button(site.banner, "accept_all").click())
+    async with site.page.expect_console_message(lambda one: one.text == told):
+        await site.visit(TAGS + wrong + wrong, path="/next")
+
+    assert said == [told, told]
+    assert "/wrong.js" not in await site.asked()
+
+
 async def test_nothing_runs_after_everything_was_refused(site: TaggedPage) -> None:
     await site.visit()
 

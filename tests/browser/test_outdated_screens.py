@@ -8,9 +8,9 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser import test_klaro, test_vanilla_cookieconsent
 from tests.browser.banner_site import BannerPage
-from tests.browser.library_site import LibraryPage
+from tests.browser.libraries import COOKIECONSENT, KLARO
+from tests.browser.library_site import Library, LibraryPage
 from tests.browser.stage import CONTROLLER, Stage
 from tests.events.streams import eventually
 
@@ -48,35 +48,28 @@ async def test_our_own_banner_comes_back_with_the_new_words(stage: Stage, page: 
     await stage.agrees(await site.visitor(), "pixel grant", "profile grant", "matomo grant")
 
 
-async def test_vanilla_cookieconsent_comes_back_with_the_new_words(stage: Stage, page: Page) -> None:
-    site = test_vanilla_cookieconsent.library(stage, page)
-    await comes_back(
-        site,
-        test_vanilla_cookieconsent.BANNER,
-        test_vanilla_cookieconsent.ACCEPT,
-        "Other words for one library.",
-    )
-
-
-async def test_klaro_comes_back_with_the_new_words(stage: Stage, page: Page) -> None:
-    site = test_klaro.library(stage, page)
-    await comes_back(site, test_klaro.BANNER, test_klaro.ACCEPT, "Other words for another library.")
-
-
-async def comes_back(site: LibraryPage, banner: str, accept: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("library", "words"),
+    [(COOKIECONSENT, "Other words for one library."), (KLARO, "Other words for another library.")],
+    ids=["cookieconsent", "klaro"],
+)
+async def test_a_library_comes_back_with_the_new_words(
+    stage: Stage, page: Page, library: Library, words: str
+) -> None:
+    site = LibraryPage(stage, page, library)
     await site.visit()
-    await expect(site.page.locator(banner)).to_be_visible()
-    await change_matomo(site.stage, words)
+    await expect(site.banner).to_be_visible()
+    await change_matomo(stage, words)
 
-    await site.told(accept)
+    await site.told(library.accept)
 
-    await expect(site.page.locator(banner)).to_be_visible()
+    await expect(site.banner).to_be_visible()
     assert "matomo" not in await site.allowed()
     site.tags.forget()
     await site.page.evaluate("consent.openSettings()")
     await expect(site.page.locator("body")).to_contain_text(words)
     await site.visit("/next")
-    await expect(site.page.locator(banner)).to_be_visible()
-    await site.told(accept)
+    await expect(site.banner).to_be_visible()
+    await site.told(library.accept)
     await site.tags.was_asked("/matomo.hit")
-    await site.stage.agrees(await site.visitor(), "pixel grant", "profile grant", "matomo grant")
+    await stage.agrees(await site.visitor(), "pixel grant", "profile grant", "matomo grant")

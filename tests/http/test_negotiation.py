@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consent_service.http.negotiation import ITEMS_MAX, has_already, read_languages, takes_gzip
+from consent_service.http.negotiation import ITEMS_MAX, choose_coding, has_already, read_languages
 from tests.http.tables import rows
 
 #: Accept-Language | the tags, the preferred first; - for none
@@ -34,25 +34,36 @@ def test_no_header_and_an_endless_one() -> None:
     assert len(read_languages(b",".join([b"nb"] * 10_000))) == 20
 
 
-#: Accept-Encoding | is gzip taken?
+#: Accept-Encoding | what is sent where there are br and gzip; - for plain
 CODINGS = """
-gzip                  | yes
-GZIP                  | yes
-br, gzip;q=0.5        | yes
-gzip;q=0              | no
-gzip;q=0.000, *       | no
-*                     | yes
-*;q=0                 | no
-br                    | no
-identity              | no
-x-gzip                | no
+gzip                          | gzip
+GZIP                          | gzip
+br                            | br
+gzip, deflate, br, zstd       | br
+br;q=0.5, gzip                | gzip
+br, gzip;q=0.5                | br
+br;q=0.4, gzip;q=0.4          | br
+br;q=0, gzip                  | gzip
+br;q=0.000, *                 | gzip
+br;q=0, gzip;q=0              | -
+gzip;q=0.2, *;q=0.1           | gzip
+*                             | br
+*;q=0                         | -
+gzip;q=0.5, identity          | -
+gzip, identity;q=0.5          | gzip
+gzip;q=0.5, identity;q=0.5    | gzip
+identity                      | -
+identity;q=0, gzip            | gzip
+deflate                       | -
+x-gzip                        | -
+gzip;q=1.5                    | -
 """
 
 
-@pytest.mark.parametrize(("header", "taken"), rows(CODINGS, 2))
-def test_gzip_is_sent_to_those_who_take_it(header: str, taken: str) -> None:
-    assert takes_gzip(header.encode()) is (taken == "yes")
-    assert takes_gzip(None) is False
+@pytest.mark.parametrize(("header", "coding"), rows(CODINGS, 2))
+def test_what_is_packed_is_sent_as_it_is_preferred(header: str, coding: str) -> None:
+    assert choose_coding(header.encode(), ("br", "gzip")) == (None if coding == "-" else coding)
+    assert choose_coding(None, ("br", "gzip")) is None
 
 
 #: If-None-Match | does it hold the tag "a"?
@@ -81,5 +92,5 @@ def test_no_more_is_read_than_any_client_sends(others: int, taken: bool) -> None
     """A header as long as a head would take tens of milliseconds, which nobody else gets then."""
     header = b"," * others
 
-    assert takes_gzip(header + b"gzip") is taken
+    assert (choose_coding(header + b"gzip", ("gzip",)) is not None) is taken
     assert read_languages(header + b"nb") == (["nb"] if taken else [])

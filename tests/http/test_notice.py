@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import asyncpg
+import brotli
 import httpx
 import msgspec
 import pytest
@@ -197,26 +198,34 @@ async def test_any_cache_may_keep_it(stage: Stage) -> None:
     assert {"Origin", "Accept-Encoding"} <= set(", ".join(answer.headers.get_list("vary")).split(", "))
 
 
-async def test_packed_it_is_the_same_under_another_tag(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("accepted", "coding"), [("gzip, deflate, br, zstd", "br"), ("br;q=0.5, gzip", "gzip")]
+)
+async def test_packed_it_is_the_same_under_another_tag(stage: Stage, accepted: str, coding: str) -> None:
     """A strong tag stands for one sequence of bytes."""
     plain = await get(stage, accept_encoding="identity")
-    packed = await get(stage, accept_encoding="br, gzip")
+    packed = await get(stage, accept_encoding=accepted)
 
-    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["content-encoding"] == coding
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
     assert packed.content == plain.content
     assert packed.headers["etag"] != plain.headers["etag"]
     assert "content-encoding" not in plain.headers
-    unpacked = await get(stage, accept_encoding="identity", if_none_match=packed.headers["etag"])
-    assert unpacked.status_code == 200
+    tag = packed.headers["etag"]
+    assert (await get(stage, accept_encoding=accepted, if_none_match=tag)).status_code == 304
+    for other in ("identity", "gzip" if coding == "br" else "br"):
+        assert (await get(stage, accept_encoding=other, if_none_match=tag)).status_code == 200
 
 
-async def test_what_is_sent_packed_can_be_unpacked(stage: Stage) -> None:
-    request = stage.api.client.build_request("GET", f"{SITE}/notice", headers={"accept-encoding": "gzip"})
+@pytest.mark.parametrize(("coding", "unpack"), [("br", brotli.decompress), ("gzip", gzip.decompress)])
+async def test_what_is_sent_packed_can_be_unpacked(
+    stage: Stage, coding: str, unpack: Callable[[bytes], bytes]
+) -> None:
+    request = stage.api.client.build_request("GET", f"{SITE}/notice", headers={"accept-encoding": coding})
     answer = await stage.api.client.send(request, stream=True)
     raw = b"".join([part async for part in answer.aiter_raw()])
 
-    assert json.loads(gzip.decompress(raw))["site"] == "ansettr-web"
+    assert json.loads(unpack(raw))["site"] == "ansettr-web"
 
 
 async def test_a_head_is_the_same_without_the_body(stage: Stage) -> None:

@@ -63,6 +63,12 @@ async def test_a_broker_that_is_away_is_200_and_degraded(
     assert answer.json() == {"status": status, "database": True, "broker": broker}
 
 
+async def test_who_opens_the_service_itself_is_led_to_the_documentation(api: Api) -> None:
+    answer = await api.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/schema")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_the_interactive_documentation_needs_no_other_host(api: Api) -> None:
     page = await api.client.get("/schema")
     assert page.headers["content-type"].startswith("text/html")
@@ -76,15 +82,16 @@ async def test_the_interactive_documentation_needs_no_other_host(api: Api) -> No
 
 
 async def test_the_documentations_script_is_the_one_its_makers_publish(api: Api) -> None:
-    packed = await api.client.get("/schema/rapidoc-min.js", headers={"accept-encoding": "gzip"})
-    assert packed.headers["content-encoding"] == "gzip"
-    plain = await api.client.get("/schema/rapidoc-min.js", headers={"accept-encoding": "identity"})
-    assert "content-encoding" not in plain.headers
-    assert packed.content == plain.content
-    assert sha256(plain.content).hexdigest() == SCRIPT_SHA256
-    assert packed.headers["content-type"].startswith("text/javascript")
-    again = await api.client.get("/schema/rapidoc-min.js", headers={"if-none-match": packed.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    path = "/schema/rapidoc-min.js"
+    for coding in ("br", "gzip", "identity"):
+        script = await api.client.get(path, headers={"accept-encoding": coding})
+        assert script.headers.get("content-encoding", "identity") == coding
+        assert script.headers["vary"] == "Accept-Encoding"
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert sha256(script.content).hexdigest() == SCRIPT_SHA256
+        kept = {"accept-encoding": coding, "if-none-match": script.headers["etag"]}
+        again = await api.client.get(path, headers=kept)
+        assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_every_problem_has_a_page_and_stands_in_the_list(api: Api) -> None:

@@ -4,7 +4,7 @@ export declare const NAME = "consent-banner";
 /**
  * The banner and its settings, in a shadow tree with a style sheet of its own that no policy for styles refuses.
  *
- * Nothing is shown before `consent` is set. Attributes: `theme` light or dark instead of the browser's; `reopen="none"`
+ * Nothing is shown before `consent` is set. Taken out of the page it comes back, unless `consent` was taken from it first. Attributes: `theme` light or dark instead of the browser's; `reopen="none"`
  * leaves out "Your choices", for pages that have a control of their own with the attribute `data-consent-settings`.
  */
 export declare class ConsentBanner extends HTMLElement {

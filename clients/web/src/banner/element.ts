@@ -12,7 +12,7 @@ const SLIDERS = 'M4 7h8m6 0h2M4 17h2m6 0h8M18 7a3 3 0 1 1-6 0a3 3 0 1 1 6 0M12 1
 /**
  * The banner and its settings, in a shadow tree with a style sheet of its own that no policy for styles refuses.
  *
- * Nothing is shown before `consent` is set. Attributes: `theme` light or dark instead of the browser's; `reopen="none"`
+ * Nothing is shown before `consent` is set. Taken out of the page it comes back, unless `consent` was taken from it first. Attributes: `theme` light or dark instead of the browser's; `reopen="none"`
  * leaves out "Your choices", for pages that have a control of their own with the attribute `data-consent-settings`.
  */
 export class ConsentBanner extends HTMLElement {
@@ -46,6 +46,15 @@ export class ConsentBanner extends HTMLElement {
   disconnectedCallback(): void {
     this.#left.abort();
     this.#takeAway();
+    queueMicrotask(() => this.#comeBack());
+  }
+
+  /** Where a page swaps its body or all that is in it, without a load (Turbo, htmx), what is there then asks on. */
+  #comeBack(): void {
+    if (this.isConnected || !this.#consent) return;
+    const other = document.querySelector(NAME);
+    if (!other) document.body?.prepend(this);
+    else other.consent ??= this.#consent;
   }
 
   /** Show the settings, at one purpose where it is named: at any time, from a control of the page's own. */

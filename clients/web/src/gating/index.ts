@@ -34,6 +34,8 @@ class Gating {
   /** Purposes that a script has run for on this page. */
   readonly #ran = new Set<string>();
   readonly #queued = new WeakSet<Element>();
+  /** Purposes that elements wait for, each looked up once. */
+  readonly #awaited = new Set<string>();
   readonly #observer = new MutationObserver((mutations) => this.#added(mutations));
   readonly #ends: () => void;
   #allowed = new Set<string>();
@@ -60,7 +62,8 @@ class Gating {
   #judge(): void {
     if (this.#isEnded) return;
     const standing = this.#consent.standing();
-    const allowed = new Set(Object.keys(standing).filter((purpose) => this.#consent.allows(purpose)));
+    // Once for all of them: the first tag waits for it.
+    const allowed = new Set(Object.keys(standing).filter((purpose) => standing[purpose]?.permission.allowed));
     const before = this.#allowed;
     this.#allowed = allowed;
     const changed = new Set([...allowed, ...before].filter((one) => allowed.has(one) !== before.has(one)));
@@ -100,6 +103,7 @@ class Gating {
   #applyTo(element: Element): void {
     const purposes = purposesOf(element);
     const missing = purposes.find((purpose) => !this.#allowed.has(purpose));
+    for (const purpose of purposes) void this.#lookUp(purpose);
     if (isScript(element)) {
       if (isWaiting(element) && purposes.length && !missing) this.#queue(element, purposes);
       return;
@@ -111,6 +115,21 @@ class Gating {
     }
     const held = hold(element);
     if (held instanceof HTMLIFrameElement && missing) placePlaceholder(this.#consent, held, missing);
+  }
+
+  /** Tell whoever makes the page of a name that no purpose has: what waits for it would else stay away without a word. */
+  async #lookUp(purpose: string): Promise<void> {
+    if (this.#allowed.has(purpose) || this.#awaited.has(purpose)) return;
+    this.#awaited.add(purpose);
+    await this.#consent.ready;
+    try {
+      const isKnown = (): boolean => Object.hasOwn(this.#consent.standing(), purpose);
+      // What the browser remembers may be older than the purpose.
+      if (isKnown() || (await this.#consent.notice()).purposes.some((one) => one.purpose === purpose) || isKnown()) return;
+      console.warn(`consent: this site has no purpose "${purpose}", so what waits for it never runs.`);
+    } catch {
+      // Without the notice nobody knows.
+    }
   }
 
   #queue(script: HTMLScriptElement, purposes: string[]): void {

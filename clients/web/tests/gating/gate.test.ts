@@ -1,42 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Consent, Heard, Standing } from '../../src/core/types.js';
 import { gate, type GateOptions } from '../../src/gating/index.js';
 import { newBrowser, settled } from '../page.js';
-import { notice, purpose } from '../service.js';
-
-/** A consent that stands as the test says. */
-class Stands {
-  readonly opened: (string | null)[] = [];
-  readonly #allowed = new Map<string, boolean>();
-  readonly #heard = new Set<Heard['change']>();
-
-  constructor(
-    readonly allowed: Record<string, boolean>,
-    readonly names: Record<string, string[]> = {},
-  ) {
-    for (const [name, isAllowed] of Object.entries(allowed)) this.#allowed.set(name, isAllowed);
-  }
-
-  set(name: string, isAllowed: boolean): void {
-    this.#allowed.set(name, isAllowed);
-    for (const heard of this.#heard) heard([name]);
-  }
-
-  get consent(): Consent {
-    return {
-      ready: Promise.resolve(),
-      allows: (name: string) => this.#allowed.get(name) ?? false,
-      standing: () => Object.fromEntries([...this.#allowed.keys()].map((name) => [name, {} as Standing])),
-      cookies: () => this.names,
-      notice: () => Promise.resolve(notice(purpose('film'), purpose('matomo'))),
-      on: (_: string, heard: never) => {
-        this.#heard.add(heard);
-        return () => this.#heard.delete(heard);
-      },
-      openSettings: (name?: string) => this.opened.push(name ?? null),
-    } as unknown as Consent;
-  }
-}
+import { Stands } from './stands.js';
 
 const reload = vi.fn();
 const ends: (() => void)[] = [];
@@ -59,6 +24,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const end of ends.splice(0)) end();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 const script = (attributes: string, text = ''): string => `<script type="text/plain" ${attributes}>${text}</script>`;
@@ -85,6 +51,35 @@ test('what is allowed already runs at once, in the same task', () => {
   begin(new Stands({ matomo: true }));
 
   expect(ran()).toEqual(['matomo']);
+});
+
+test('a purpose that the site does not have is told once in the console, by its name alone', async () => {
+  const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  document.body.innerHTML =
+    script('data-consent="matomo-typo"') +
+    script('data-consent="matomo matomo-typo"') +
+    '<iframe data-consent="constructor" data-consent-src="https://films.example/a"></iframe>';
+  const stands = new Stands({ matomo: false });
+  begin(stands);
+  await settled();
+  stands.set('matomo', true);
+  document.body.append(document.createElement('p'));
+  await settled();
+
+  expect(warned.mock.calls).toEqual(
+    ['matomo-typo', 'constructor'].map((name) => [
+      `consent: this site has no purpose "${name}", so what waits for it never runs.`,
+    ]),
+  );
+});
+
+test('nothing is told of a purpose that is there, or that the notice has since', async () => {
+  const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  document.body.innerHTML = script('data-consent="pixel"') + script('data-consent="film"');
+  begin(new Stands({ pixel: false }));
+  await settled();
+
+  expect(warned).not.toHaveBeenCalled();
 });
 
 test('a script runs once, however often what stands changes', () => {

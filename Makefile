@@ -16,6 +16,9 @@ ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.e
 FIND_CHROMIUM := $(PYTHON) -m tests.chromium
 NPM := $(PYTHON) -m tests.npm
 
+# Each of the many programs that tests start would compile the sources anew where PYTHONDONTWRITEBYTECODE is set.
+COMPILED := $(PYTHON) -m compileall -q consent_service clients/python/consent_client
+
 .DEFAULT_GOAL := help
 .PHONY: help run test soak check demo bench screenshots lock audit proto web clean
 
@@ -28,11 +31,13 @@ run: $(VENV)/.service ## start everything on this machine: PostgreSQL, Kafka, sa
 demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal, consumers that stop (ARGS=...)
 	@exec $(PYTHON) -m consent_service demo $(ARGS)
 
+# What `check` has just run is left out.
 test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
 	@$(FIND_CHROMIUM)
 	@$(NPM)
-	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(COMPILED)
+	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --ignore=tests/style $(ARGS)
 
 soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
 	@$(ENGINES)

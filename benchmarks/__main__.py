@@ -14,6 +14,7 @@ from benchmarks.stage import staged
 
 RESULTS = Path(__file__).with_name("results.json")
 SECONDS = 7.5
+SUBJECTS = 10_000
 
 
 def main() -> int:
@@ -27,6 +28,12 @@ def main() -> int:
         default=SECONDS,
         help=f"for which each side of a comparison is measured, over all its rounds; default {SECONDS}",
     )
+    parser.add_argument(
+        "--subjects",
+        type=int,
+        default=SUBJECTS,
+        help=f"persons that a database begins with, where the figure names no size; default {SUBJECTS}",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that keeps the figures")
     arguments = parser.parse_args()
     try:
@@ -34,16 +41,16 @@ def main() -> int:
     except ValueError as error:
         parser.error(f"there is no figure {error}; there are: {', '.join((*DEFAULT, 'memory_1m'))}")
     print(f"{machine()}; load before: {os.getloadavg()[0]:.2f}", file=sys.stderr)
-    figures = asyncio.run(_run(measures, arguments.seconds, arguments.results))
+    figures = asyncio.run(_run(measures, arguments.seconds, arguments.subjects, arguments.results))
     print(table(figures))
     print(f"kept in {arguments.results}; what each figure means: benchmarks/README.md", file=sys.stderr)
     return 0
 
 
-async def _run(measures: list[Measure], seconds: float, results: Path) -> list[Figure]:
+async def _run(measures: list[Measure], seconds: float, subjects: int, results: Path) -> list[Figure]:
     """Kept after each measurement, so that one that fails takes none with it."""
     figures: list[Figure] = []
-    async with staged() as stage:
+    async with staged(subjects) as stage:
         for measure in measures:
             measured = await measure(stage, seconds)
             keep(results, measured)

@@ -9,20 +9,19 @@ from benchmarks.figures import Figure, figure
 from benchmarks.rows import RECORDS_EACH
 from benchmarks.stage import Stage
 
-SUBJECTS = 10_000
 RECORDS = 500
 ROUNDS = 3
 
 
 async def feed(stage: Stage, count: int) -> list[Figure]:
     """Changes a second over all readers, from the first record sent until everybody has all."""
-    service = await stage.service(SUBJECTS, RECORDS_EACH)
+    service = await stage.service(stage.subjects, RECORDS_EACH)
     bare = await stage.fanout()
     before = service.served.resident_mb
     rates, ceilings = [], []
     for _ in range(ROUNDS):
         ceilings.append((await stage.read(readers.Plan(bare.port, "", [], count, RECORDS))).rate)
-        people = await service.people(SUBJECTS)
+        people = await service.people(stage.subjects)
         plan = readers.Plan(service.served.port, service.token, people, count, RECORDS)
         rates.append((await stage.read(plan)).rate)
         print(

@@ -20,8 +20,6 @@ from benchmarks.stage import Service, Stage
 from benchmarks.sweeping import sweep
 
 ROUNDS = 5
-SUBJECTS = 10_000
-"""Of the service that most figures are measured on; with RECORDS_EACH records each at the beginning."""
 SUBJECTS_ASKED_MAX = 50_000
 BATCH_CONNECTIONS = 16
 EVENTS_PER_S = 500
@@ -96,7 +94,7 @@ def _beside_echo(
     ]
 
 
-async def _warm(stage: Stage, subjects: int, records_each: int) -> Service:
+async def _warm(stage: Stage, subjects: int, records_each: int, seconds: float) -> Service:
     """A service that has its connections, statements and caches, as one that runs for long."""
     if (subjects, records_each) in stage.services:
         return stage.services[subjects, records_each]
@@ -104,12 +102,12 @@ async def _warm(stage: Stage, subjects: int, records_each: int) -> Service:
     service = await stage.service(subjects, records_each)
     _say("warming up, not counted:")
     for kind in ("record", "check"):
-        await _slice(stage, service, kind, 64, WARM_UP_S, echo=False)
+        await _slice(stage, service, kind, 64, min(WARM_UP_S, seconds), echo=False)
     return service
 
 
 async def _throughput(stage: Stage, kind: str, connections: int, seconds: float) -> list[Figure]:
-    service = await _warm(stage, SUBJECTS, RECORDS_EACH)
+    service = await _warm(stage, stage.subjects, RECORDS_EACH, seconds)
     name = f"{kind}_{connections}"
     measured: list[generator.Outcome] = []
     ceilings: list[generator.Outcome] = []
@@ -128,7 +126,7 @@ async def _throughput(stage: Stage, kind: str, connections: int, seconds: float)
 
 
 async def _batch_check(stage: Stage, seconds: float) -> list[Figure]:
-    service = await _warm(stage, SUBJECTS, RECORDS_EACH)
+    service = await _warm(stage, stage.subjects, RECORDS_EACH, seconds)
     measured: list[generator.Outcome] = []
     ceilings: list[generator.Outcome] = []
     for _ in range(ROUNDS):
@@ -144,7 +142,7 @@ async def _batch_check(stage: Stage, seconds: float) -> list[Figure]:
 
 
 async def _event_latency(stage: Stage, rate: int, seconds: float) -> list[Figure]:
-    service = await _warm(stage, SUBJECTS, RECORDS_EACH)
+    service = await _warm(stage, stage.subjects, RECORDS_EACH, seconds)
     measured: list[latency.Outcome] = []
     ceilings: list[latency.Outcome] = []
     for round_ in range(ROUNDS):
@@ -174,7 +172,7 @@ async def _growth(stage: Stage, sizes: Sequence[tuple[str, str]], seconds: float
     """(kind, rows) like (`record`, `10k`), in turns with the echo, so that all stand beside the same minutes."""
     services = {}
     for rows in dict.fromkeys(rows for _, rows in sizes):
-        services[rows] = await _warm(stage, _count(rows) // RECORDS_EACH, RECORDS_EACH)
+        services[rows] = await _warm(stage, _count(rows) // RECORDS_EACH, RECORDS_EACH, seconds)
     measured: dict[tuple[str, str], list[generator.Outcome]] = {size: [] for size in sizes}
     ceilings: dict[str, list[generator.Outcome]] = {kind: [] for kind, _ in sizes}
     for _ in range(ROUNDS):

@@ -9,7 +9,6 @@ from benchmarks import acting, latency
 from benchmarks.figures import Figure, figure
 from benchmarks.stage import Stage
 
-SUBJECTS = 10_000
 RECORDS_EACH = 2
 PEOPLE = 300
 _PAUSE_S = 0.02
@@ -18,7 +17,7 @@ _BARE_S = 5.0
 
 
 async def propagate(stage: Stage, people: int = PEOPLE) -> list[Figure]:
-    service = await stage.service(SUBJECTS, RECORDS_EACH)
+    service = await stage.service(stage.subjects, RECORDS_EACH)
     bare = await stage.latency(
         latency.Plan(
             port=service.served.port,

@@ -89,7 +89,7 @@ class Service:
 
 
 class Stage:
-    """Made by `staged`."""
+    """Made by `staged`. `subjects`: how many persons a database begins with where the figure names no size."""
 
     def __init__(
         self, stack: AsyncExitStack, folder: Path, postgres: PostgresServer, kafka: KafkaServer
@@ -101,8 +101,9 @@ class Stage:
         self._relays: dict[str, list[Served]] = {}
         self.bootstrap = kafka.bootstrap
 
-    async def prepare(self) -> None:
+    async def prepare(self, subjects: int) -> None:
         """A migrated database with the sample catalogue, to copy from; the echo; the table of pgbench."""
+        self.subjects = subjects
         await prepare(self._postgres.url(), TEMPLATE, {role: self._postgres.password(role) for role in ROLES})
         await migrate(self._postgres.url("consent_owner", TEMPLATE))
         files = read_files(sample_paths())
@@ -274,7 +275,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
+async def staged(subjects: int) -> AsyncIterator[Stage]:
     """Everything that runs ends with the block, and the folder goes."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consent-bench-")))
@@ -283,7 +284,7 @@ async def staged() -> AsyncIterator[Stage]:
         await stack.enter_async_context(postgres)
         await stack.enter_async_context(kafka)
         stage = Stage(stack, folder, postgres, kafka)
-        await stage.prepare()
+        await stage.prepare(subjects)
         yield stage
 
 

@@ -8,8 +8,22 @@ import subprocess
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+#: What each new window would start a process for, though no page sees it: pop-ups of the address bar, and a process kept
+#: ready for another site. Chromium heeds the last such list alone, so that of Playwright is here too.
+SWITCHED_OFF = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "SpareRendererForSitePerProcess"),
+    *("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades"),
+    *("HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding"),
+    *("ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints"),
+    *("NetworkTimeServiceQuerying", "AimEnabled", "PreconnectToSearch"),
+)
 #: A browser that does not start inside a container without these; pages are the tests' own.
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    f"--disable-features={','.join(SWITCHED_OFF)}",
+)
 MISSING = (
     "There is no Chromium, so the tests in a browser are skipped: install it (on Debian: `apt install chromium`; "
     "elsewhere, Chrome will do), or name it in the variable CHROMIUM."

@@ -53,7 +53,9 @@ async def test_a_figure_is_printed_and_kept_beside_its_ceiling(tmp_path: Path) -
     }
     results.write_text(json.dumps([older, {**older, "name": "check_16"}]))
 
-    code, table, errors = await bench("check_16", "--seconds", "0.5", "--results", str(results))
+    code, table, errors = await bench(
+        "check_16", "--seconds", "0.5", "--subjects", "500", "--results", str(results)
+    )
 
     assert code == 0, errors
     kept = json.loads(results.read_text())

@@ -1,5 +1,6 @@
-"""Real Chromium on a site's pages, before a real service with PostgreSQL and Kafka: a stage and a browser for each file.
+"""Real Chromium on a site's pages, before a real service with PostgreSQL and Kafka: one stage and one browser for all files.
 
+Each test is a visitor of its own. A file that changes the catalogue, or needs a site of another kind, has its own stage.
 Chromium is Debian's (tests/chromium.py); Playwright drives it, and brings none of its own.
 """
 
@@ -25,7 +26,7 @@ PATIENCE_MS = 10_000
 NewContext = Callable[..., Awaitable[BrowserContext]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     chromium = find_chromium()
     if chromium is None:
@@ -36,7 +37,7 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def stage(
     postgres: PostgresServer, kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
@@ -75,7 +76,7 @@ async def page(context: BrowserContext) -> AsyncIterator[Page]:
     assert uncaught == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def all_kinds(stage: Stage) -> None:
     """A second site, with a purpose of each kind that a banner shows differently."""
     await add_site_of_all_kinds(stage)

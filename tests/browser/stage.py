@@ -127,6 +127,9 @@ async def running_stage(
             folder,
             CONSENT_RELAY_DATABASE_URL=database.url("consent_relay"),
             CONSENT_KAFKA_BOOTSTRAP=kafka.bootstrap,
+            # All visitors of all tests come from this machine.
+            CONSENT_SITE_LIMIT_NETWORK="60000/60",
+            CONSENT_SITE_LIMIT_CHOICES="60000/60",
         )
         async with serving(environment) as service:
             yield Stage(service, database, web, tags, kafka.bootstrap, f"{prefix}.changes.v1")

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import Page, expect
 
+from consent_service.embedded import KafkaServer, PostgresServer
 from tests.browser.banner_site import BannerPage
 from tests.browser.libraries import COOKIECONSENT, KLARO
 from tests.browser.library_site import Library, LibraryPage
-from tests.browser.stage import CONTROLLER, Stage
+from tests.browser.stage import CONTROLLER, Stage, running_stage
 from tests.events.streams import eventually
 
 pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+async def stage(
+    postgres: PostgresServer, kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """Of this file's own: what it publishes, others would be asked."""
+    async with running_stage(postgres, kafka, tmp_path_factory.mktemp("service")) as running:
+        yield running
 
 
 async def change_matomo(stage: Stage, words: str) -> None:

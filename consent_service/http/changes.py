@@ -74,8 +74,9 @@ OPERATIONS = (
             "Each event has the name `change`, an `id` and a change in JSON as `data`. `Last-Event-ID` or `after` "
             "goes on behind that event; without either it begins now. Comments that carry the newest `id` come while "
             "it is quiet. The stream ends with its token: come back with a new one and the last id. An event can come "
-            "again; `sequence` tells. Readers that do not take what they are sent are cut off. Every "
-            "stream that is opened is audited."
+            "again; `sequence` tells. Readers that take nothing for 30 seconds are cut off, and so are those that fall "
+            "behind: at the end of the stream by thousands of changes, further back by not coming nearer for a "
+            "minute. Every stream that is opened is audited."
         ),
         scope="changes:read",
         handler=read_changes,

@@ -285,6 +285,25 @@ async def test_R32_a_reader_that_takes_nothing_is_cut_off_and_others_go_on(
     assert 0 < max(buffered) < 256 * 1024
 
 
+async def test_R32_a_reader_of_the_past_that_takes_nothing_is_cut_off_and_frees_its_place(
+    kafka: KafkaServer, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "TAKE_S_MAX", 0.5)
+    large = Preferences(topics=tuple(f"topic-{number:034d}" for number in range(600)))
+    async with served(kafka, postgres, window_rows_max=2, catch_ups_max=1) as service:
+        async with service.stream() as first:
+            beginning = first.hello.id
+        await service.topic.publish([change(6, sequence, preferences=large) for sequence in range(1, 301)])
+        await eventually(lambda: readers(service, 0))
+        async with service.stream(receive_bytes=4096, last_id=beginning) as stuck:
+            await eventually(lambda: readers(service, 0))
+            with pytest.raises(Cut):
+                await to_the_end(stuck)
+        assert service.metrics.feed_cut_off.labels("stalled")._value.get() == 1
+        async with service.stream(last_id=beginning) as again:
+            assert (await again.change())["sequence"] == 1
+
+
 async def to_the_end(stream: EventStream) -> None:
     while await stream.event():
         pass

@@ -21,6 +21,14 @@ _log = logging.getLogger(__name__)
 RETRY_MS = (1000, 3000)
 #: What a reader that is behind decodes in one step, so that others get their turn.
 _STEP_RECORDS_MAX = 100
+#: A reader that is behind comes nearer by so many messages in so many seconds, or is there. Else it is cut off: it
+#: would keep its connection to Kafka from others for ever.
+GROUND_ROWS = 1000
+GROUND_S = 60.0
+
+
+class _TooSlow(Exception):
+    """The reader does not come nearer to the window."""
 
 
 class Reader:
@@ -88,6 +96,8 @@ class Reader:
                     yield self._sign_of_life()
                 elif not part.events:
                     await self._follower.news()
+        except _TooSlow:
+            self._cut_off("slow")
         except NotUnderstood as error:
             _log.error(
                 "nothing is told behind a change on %s that is not understood: %s",
@@ -100,6 +110,7 @@ class Reader:
     async def _catch_up(self) -> AsyncIterator[bytes]:
         place = self._place
         assert place is not None
+        behind, looked_at = self._behind(place), time.monotonic()
         async with self._follower.reading_from(place) as consumer:
             while not self._window.covers(place) and not self._follower.ended:
                 records = await records_of(consumer, records_max=_STEP_RECORDS_MAX)
@@ -110,8 +121,16 @@ class Reader:
                     yield self._sign_of_life()
                 if fault is not None:
                     raise fault
+                if time.monotonic() - looked_at >= GROUND_S:
+                    if not self._window.covers(place) and self._behind(place) > behind - GROUND_ROWS:
+                        raise _TooSlow
+                    behind, looked_at = self._behind(place), time.monotonic()
             self._number = self._window.behind(place)
             self.catches_up = False
+
+    def _behind(self, place: Place) -> int:
+        """How many messages lie between the place and the newest that is known."""
+        return sum(self._window.newest.offsets) - sum(place.offsets)
 
     def _read(self, records: list[Any], place: Place) -> tuple[list[bytes], NotUnderstood | None]:
         """The audience's events among these, up to one that is not understood; the place moves past them."""

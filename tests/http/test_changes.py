@@ -246,6 +246,22 @@ async def readers(service: Served, count: int) -> bool:
     return bool(service.metrics.feed_readers._value.get() == count)
 
 
+async def test_R22_a_controller_with_all_its_streams_is_told_to_come_later_and_another_is_served(
+    kafka: KafkaServer, postgres: PostgresServer
+) -> None:
+    async with served(kafka, postgres, readers_max=4) as service:
+        async with service.stream(), service.stream():
+            async with service.stream() as refused:
+                assert refused.status == 503
+                assert int(refused.headers["retry-after"]) > 0
+                assert (await refused.problem())["type"].endswith("/overloaded")
+            async with service.stream("sonh") as other:
+                assert other.status == 200
+        await eventually(lambda: readers(service, 0))
+        async with service.stream() as again:
+            assert again.status == 200
+
+
 async def test_R32_a_client_that_leaves_is_forgotten(service: Served) -> None:
     async with service.stream(), service.stream():
         await eventually(lambda: readers(service, 2))

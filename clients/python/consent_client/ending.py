@@ -1,9 +1,14 @@
-"""Ending tasks that use aiokafka, which swallows a cancellation now and then where it cancels tasks of its own."""
+"""Ending what uses aiokafka, which swallows a cancellation now and then where it cancels tasks of its own."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+
+from aiokafka.errors import KafkaError
+
+#: Kafka is away or refuses. The last is uvloop's word for a connection that was reset.
+BROKEN = (KafkaError, OSError, TimeoutError, RuntimeError)
 
 #: Longer than anything takes that has heard it.
 _AGAIN_S = 5.0
@@ -16,3 +21,17 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in going_on:
             task.cancel()
         going_on = (await asyncio.wait(going_on, timeout=_AGAIN_S))[1]
+
+
+async def stop(client: Any, within_s: float) -> None:
+    """Stop a consumer or producer of aiokafka, whose own `stop` may wait for ever for a task that it told to end.
+
+    What is left after `within_s` is cut off. That Kafka is away or refuses is not raised.
+    """
+    stopping = asyncio.create_task(client.stop())
+    try:
+        await asyncio.wait({stopping}, timeout=within_s)
+    finally:
+        await end(stopping)
+    if not stopping.cancelled() and not isinstance(stopping.exception(), BROKEN):
+        stopping.result()

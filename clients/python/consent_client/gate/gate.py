@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
+from consent_client.ending import end
 from consent_client.errors import Unavailable
 from consent_client.gate.answers import Answer, GateReason
 from consent_client.gate.feed import Service, ServiceSource
@@ -92,8 +93,7 @@ class ConsentGate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._following is not None
-        self._following.cancel()
-        await asyncio.wait({self._following})
+        await end(self._following)
 
     async def ready(self, within: timedelta = READY_WITHIN) -> None:
         """Return once everything that stood is read and known to be up to date. Raises Unavailable, which says why."""

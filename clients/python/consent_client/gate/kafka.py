@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
-from consent_client.ending import end
+from consent_client.ending import BROKEN, end, stop
 from consent_client.errors import NotUnderstood
 from consent_client.gate.intake import EpochBegan, Intake
 from consent_client.gate.knowledge import Knowledge
@@ -33,10 +33,6 @@ _POLL_MS = 500
 #: Others get their turn in between.
 _STEP_MESSAGES_MAX = 1_000
 _FETCH_BYTES_MAX = 4 * 1024 * 1024
-
-#: Kafka is away or refuses. The last is uvloop's word for a connection that was reset.
-BROKEN = (KafkaError, OSError, TimeoutError, RuntimeError)
-
 
 _ANOTHER = "a topic was deleted and made anew, or has other partitions"
 
@@ -107,9 +103,7 @@ class KafkaSource:
                 await consumer.start()
             yield consumer
         finally:
-            with contextlib.suppress(*BROKEN):
-                async with asyncio.timeout(_CLOSE_S):
-                    await consumer.stop()
+            await stop(consumer, _CLOSE_S)
 
     async def _join(self, consumer: Any, knowledge: Knowledge) -> None:
         """Go on where it was left; at the beginning, or where the topics are new ones, from the start."""

@@ -13,8 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from consent_client import clock
-from consent_client.ending import end
+from consent_client import clock, ending
 from consent_client.errors import Unavailable
 from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.counters import Counters
@@ -88,7 +87,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await asyncio.wait([*work, self._lanes.broken], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await end(*work)
+                await ending.end(*work)
             for task in work:
                 if not task.cancelled():
                     task.result()
@@ -120,9 +119,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._give_up_all()
             finally:
                 # It waits for the broker to hear that the member leaves.
-                with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                    async with asyncio.timeout(_CLOSE_S):
-                        await self._consumer.stop()
+                await ending.stop(self._consumer, _CLOSE_S)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """All are given up, with what is under way finished or cut off, before anybody else gets them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from consent_client.ending import end
+from consent_client.ending import end, stop
 from consent_client.errors import Unavailable
 
 _FETCH_MS = 500
@@ -67,7 +66,4 @@ async def _close(consumer: Any, starting: asyncio.Task[None]) -> None:
     # What is cut off in the middle of connecting aiokafka leaves open.
     await asyncio.wait({starting}, timeout=_CONNECT_S)
     await end(starting)
-    # Its own stop may wait for ever for a task that it told to end.
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(_CLOSE_S):
-            await consumer.stop()
+    await stop(consumer, _CLOSE_S)

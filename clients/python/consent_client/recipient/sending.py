@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from consent_client.ending import stop
 from consent_client.errors import UNEXPLAINED, NotUnderstood, Refused, Unavailable
 from consent_client.model import Acknowledgement
 from consent_client.wire.envelope import Outgoing
@@ -105,9 +105,7 @@ async def _ended(producer: Any) -> None:
         held._pending_batches.add(batch)  # noqa: SLF001
         batch.future.cancel()
         batch._drain_waiter.cancel()  # noqa: SLF001
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(_CLOSE_S):
-            await producer.stop()
+    await stop(producer, _CLOSE_S)
 
 
 class HttpAcknowledging:

@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from consent_client.ending import stop
 from consent_client.errors import NotUnderstood, Unavailable
 from consent_client.model import Change, Heartbeat
 from consent_client.wire.envelope import CHANGED, HEARTBEAT, type_of
@@ -64,7 +65,7 @@ async def read_changes(
             if not found:
                 yield None
     finally:
-        await _stop(consumer)
+        await stop(consumer, _CLOSE_S)
 
 
 async def _start(consumer: Any, bootstrap: str, topic: str, *, from_beginning: bool, start_s: float) -> None:
@@ -87,14 +88,6 @@ async def _partitions(consumer: Any, topic: str) -> list[int]:
     if not numbers:
         raise Unavailable(f"there is no topic {topic}: is the prefix right, and has a relay run?")
     return sorted(numbers)
-
-
-async def _stop(consumer: Any) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_S):
-            await consumer.stop()
-    except (KafkaError, OSError, TimeoutError):
-        pass
 
 
 def _read(record: Any) -> Told | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -64,4 +65,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    # That Kafka is away consent_client says once; aiokafka would say it several times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(main())

@@ -7,6 +7,7 @@ The token needs the scope identifiers:read. The file has a table `candidates (id
 """
 
 import asyncio
+import logging
 import os
 import sqlite3
 import sys
@@ -66,4 +67,7 @@ if __name__ == "__main__":
         os.environ.get(name) for name in ("KAFKA", "CONSENT_URL", "CONSENT_TOKEN", "MAPPING_KEY")
     ):
         sys.exit(__doc__)
+    logging.basicConfig(level=logging.INFO)
+    # That Kafka is away consent_client says once; aiokafka would say it several times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(main(sys.argv[1]))

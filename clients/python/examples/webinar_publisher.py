@@ -11,6 +11,7 @@ The file has the tables `guests (subject_id, video_id)`, filled where a guest si
 """
 
 import asyncio
+import logging
 import os
 import sqlite3
 import sys
@@ -86,4 +87,7 @@ async def main(file: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not all(os.environ.get(name) for name in ("KAFKA",)):
         sys.exit(__doc__)
+    logging.basicConfig(level=logging.INFO)
+    # That Kafka is away consent_client says once; aiokafka would say it several times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(main(sys.argv[1]))

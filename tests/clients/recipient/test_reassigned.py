@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiokafka import TopicPartition
 from consent_client.model import Acknowledgement, Change
+from consent_client.reach import Reach
 from consent_client.recipient import Begin, MemoryStore, Store
 from consent_client.recipient.consuming import Consuming, Source
 from consent_client.recipient.counters import Counters
@@ -95,7 +96,7 @@ class Held(Consuming):
         self.handling = handling = Handling(duty, call, store, Silent(), bury, QUICK, counters)
         catch_up: Any = None
         source = Source("", "consent", "group", {}, begin=Begin.EARLIEST)
-        super().__init__(source, handling, store, QUICK, counters, catch_up)
+        super().__init__(source, handling, store, QUICK, counters, catch_up, Reach(print, ""))
         self._consumer = consumer
 
     @property

@@ -18,6 +18,7 @@ from consent_service.domain.changes import ConsentChange
 from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import HOST, free_port
 from consent_service.events.wire.encode import encode
+from tests.clients.recipient.systems import until
 from tests.events.feeds import Topic, change
 from tests.faults.proxy import Proxy
 
@@ -60,16 +61,21 @@ async def next_told(stream: AsyncGenerator[Told | None, None]) -> Told:
 async def test_it_waits_for_a_broker_that_is_away_and_misses_nothing(stage: tuple[Topic, Proxy]) -> None:
     topic, proxy = stage
     await topic.publish([change(1, 1)])
-    stream = read_changes(f"{HOST}:{proxy.port}", PREFIX, from_beginning=True)
+    address, said = f"{HOST}:{proxy.port}", list[str]()
+    stream = read_changes(address, PREFIX, from_beginning=True, say=said.append)
     async with aclosing(stream):
         found = [await next_told(stream)]
         proxy.cut()
         await topic.publish([change(1, 2), change(2, 1)])
-        # It says nothing meanwhile, and does not end.
+        # It tells nothing meanwhile, and does not end.
         assert [await anext(stream), await anext(stream)] == [None, None]
+        await until(lambda: len(said) == 1)
         await proxy.heal()
         found += [await next_told(stream), await next_told(stream)]
+        await until(lambda: len(said) == 2)
 
+    assert said[0].startswith(f"Kafka cannot be reached at {address} (")
+    assert said[1] == f"Kafka is reached again at {address}"
     told = [told.what for told in found if isinstance(told.what, Change)]
     assert sorted((str(one.subject_id), one.sequence) for one in told) == sorted(
         (str(one.subject_id), one.sequence) for one in (change(1, 1), change(1, 2), change(2, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from consent_client.errors import NotUnderstood
 from consent_client.gate.intake import EpochBegan, Intake
 from consent_client.gate.knowledge import Knowledge
 from consent_client.gate.lives import Life, read_lives
+from consent_client.reach import UNREACHABLE, Reach
 from consent_client.wire.topics import purposes_topic, state_topic
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class KafkaSource:
 
     def __init__(self, bootstrap: str, prefix: str, options: Mapping[str, Any]) -> None:
         self._bootstrap = bootstrap
+        self._reach = Reach(_log.warning, bootstrap)
         self._options = options
         self._states = state_topic(prefix)
         self._purposes = purposes_topic(prefix)
@@ -54,7 +55,7 @@ class KafkaSource:
         self._ends: dict[TopicPartition, int] = {}
 
     async def follow(self, knowledge: Knowledge) -> None:
-        knowledge.begin("Kafka has not answered yet", {})
+        knowledge.begin(f"Kafka at {self._bootstrap} has not answered yet", {})
         away = damaged = 0
         while True:
             try:
@@ -76,8 +77,10 @@ class KafkaSource:
                 damaged += 1
             except BROKEN as error:
                 # What is known stays; how old it may become is the gate's to judge.
-                if away == 0:
-                    _log.warning("Kafka does not answer", extra={"error": type(error).__name__})
+                if isinstance(error, UNREACHABLE):
+                    self._reach.away(error)
+                elif away == 0:
+                    _log.warning("Kafka at %s refuses: %s", self._bootstrap, type(error).__name__)
                 await asyncio.sleep(_delay(_AGAIN_S, away))
                 away += 1
 
@@ -120,9 +123,12 @@ class KafkaSource:
 
     async def _read_lives(self, consumer: Any) -> dict[str, Life]:
         try:
-            return await read_lives(consumer._client, (self._states, self._purposes))  # noqa: SLF001
+            lives = await read_lives(consumer._client, (self._states, self._purposes))  # noqa: SLF001
         except UnknownTopicOrPartitionError as error:
+            self._reach.there()
             raise BeginAnew(f"there is no topic {error.args[0]}") from error
+        self._reach.there()
+        return lives
 
     async def _begin(self, consumer: Any, knowledge: Knowledge) -> None:
         # All of them: asking for one by its name would let a broker make it.
@@ -179,10 +185,14 @@ class KafkaSource:
         """Ends by raising BeginAnew where the topics are others than those that were read."""
         while True:
             await asyncio.sleep(LOOK_S)
-            with contextlib.suppress(*BROKEN):
+            try:
                 async with asyncio.timeout(ANSWER_S):
                     if await self._read_lives(consumer) != self._lives:
                         raise BeginAnew(_ANOTHER)
+            except UNREACHABLE as error:
+                self._reach.away(error)
+            except BROKEN:
+                continue
 
 
 _WHY: dict[type[Exception], str] = {

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from consent_client import clock, ending
 from consent_client.errors import Unavailable
+from consent_client.reach import UNREACHABLE, Reach
 from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.counters import Counters
 from consent_client.recipient.events import Event, told_of, understood
@@ -60,12 +61,14 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         limits: Limits,
         counters: Counters,
         catch_up: CatchUp,
+        reach: Reach,
     ) -> None:
         self._source = source
         self._handling = handling
         self._store = store
         self._limits = limits
         self._counters = counters
+        self._reach = reach
         self._topic = changes_topic(source.prefix)
         self._lanes = Lanes()
         self._take_over = TakeOver(catch_up, handling, store, self._lanes, limits, self._put, self._say_alive)
@@ -129,6 +132,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """They are taken up when they are first read."""
         self._assigned = frozenset(assigned)
+        self._reach.there()
 
     async def _give_up_all(self) -> None:
         self._generation += 1
@@ -243,7 +247,10 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self._limits.answer_s):
                 await self._consumer.commit(offsets)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except UNREACHABLE as error:
+            self._reach.away(error)
+            return
+        except KafkaError as error:
             _log.warning("progress was not committed: %s", type(error).__name__)
             return
         for where, offset in offsets.items():
@@ -258,9 +265,13 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self._limits.answer_s):
                 ends = await self._consumer.end_offsets(held)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except UNREACHABLE as error:
+            self._reach.away(error)
+            return
+        except KafkaError as error:
             _log.warning("how far it is behind is not known: %s", type(error).__name__)
             return
+        self._reach.there()
         # Nothing taken and nothing committed: it begins at the topic's start.
         self._counters.lag = sum(
             max(0, ends[where] - (partition.progress or 0)) for where, partition in held.items()

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from consent_client.ending import end
 from consent_client.errors import Unavailable
+from consent_client.reach import UNREACHABLE, Reach
 from consent_client.recipient.catching_up import CatchUp
 from consent_client.recipient.consuming import Consuming, Source
 from consent_client.recipient.counters import Counters
@@ -68,6 +69,7 @@ class Member(msgspec.Struct, frozen=True):
         await self._until(stop, lambda: self.store.open(self.duty.owner))
         if stop.is_set():
             return
+        reach = Reach(_log.warning, self.source.bootstrap)
         where = (self.source.bootstrap, self.source.prefix, self.source.options, self.duty)
         catch_up = CatchUp(*where, self.store)
         warning = asyncio.create_task(warn_of_misnaming(*where))
@@ -75,13 +77,16 @@ class Member(msgspec.Struct, frozen=True):
             await self._until(
                 stop,
                 lambda: Consuming(
-                    self.source, handling, self.store, self.limits, self.counters, catch_up
+                    self.source, handling, self.store, self.limits, self.counters, catch_up, reach
                 ).run(stop),
+                reach,
             )
         finally:
             await end(warning)
 
-    async def _until(self, stop: asyncio.Event, act: Callable[[], Awaitable[None]]) -> None:
+    async def _until(
+        self, stop: asyncio.Event, act: Callable[[], Awaitable[None]], reach: Reach | None = None
+    ) -> None:
         """Try until it ends well, or told to stop."""
         tries, loop = 0, asyncio.get_running_loop()
         while not stop.is_set():
@@ -91,8 +96,11 @@ class Member(msgspec.Struct, frozen=True):
                 return
             except (KafkaError, OSError, Unavailable) as error:
                 tries = 1 if loop.time() - began > _STEADY_S else tries + 1
-                why = str(error) if isinstance(error, Unavailable) else type(error).__name__
-                _log.warning("beginning again: %s", why)
+                if reach is not None and isinstance(error, UNREACHABLE):
+                    reach.away(error)
+                else:
+                    why = str(error) if isinstance(error, Unavailable) else type(error).__name__
+                    _log.warning("beginning again: %s", why)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.limits.wait_s(tries)):
                     await stop.wait()

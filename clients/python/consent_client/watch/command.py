@@ -140,7 +140,11 @@ async def _watch(options: argparse.Namespace, view: View) -> None:
 
 async def _from_kafka(options: argparse.Namespace, view: View) -> AsyncGenerator[Change, None]:
     stream = read_changes(
-        options.kafka, options.prefix, from_beginning=options.start == "beginning", start_s=_START_S
+        options.kafka,
+        options.prefix,
+        from_beginning=options.start == "beginning",
+        say=_complain,
+        start_s=_START_S,
     )
     lag = Lag()
     async with aclosing(stream):

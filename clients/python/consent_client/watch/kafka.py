@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from consent_client.ending import stop
+from consent_client.ending import end, stop
 from consent_client.errors import NotUnderstood, Unavailable
 from consent_client.model import Change, Heartbeat
+from consent_client.reach import UNREACHABLE, Reach
 from consent_client.wire.envelope import CHANGED, HEARTBEAT, type_of
 from consent_client.wire.reading import read_change, read_heartbeat
 from consent_client.wire.topics import changes_topic
 
+_log = logging.getLogger(__name__)
 _POLL_MS = 1000
 _CLOSE_S = 2.0
+#: How often it is asked whether Kafka is still there, and how long that may take.
+_LOOK_S = 2.0
+_ANSWER_S = 5.0
 #: What is fetched at once, in bytes for each partition.
 _FETCH_BYTES = 256 * 1024
 
@@ -34,12 +40,17 @@ class Told:
 
 
 async def read_changes(
-    bootstrap: str, prefix: str, *, from_beginning: bool, start_s: float = 10.0
+    bootstrap: str,
+    prefix: str,
+    *,
+    from_beginning: bool,
+    say: Callable[[str], None] = _log.warning,
+    start_s: float = 10.0,
 ) -> AsyncGenerator[Told | None, None]:
     """What the topic tells, in order per partition, without an end; None at least every second where nothing comes.
 
     Raises Unavailable where no broker answers within `start_s`, or has no such topic. Later it waits for a broker that
-    is away. What is of another kind is left out.
+    is away, and says so. What is of another kind is left out.
     """
     topic = changes_topic(prefix)
     consumer = AIOKafkaConsumer(
@@ -51,10 +62,12 @@ async def read_changes(
         max_partition_fetch_bytes=_FETCH_BYTES,
         request_timeout_ms=int(start_s * 1000),
     )
+    looking: list[asyncio.Task[None]] = []
     try:
         await _start(consumer, bootstrap, topic, from_beginning=from_beginning, start_s=start_s)
         # It stands at the beginning: what comes from now on is not missed.
         yield None
+        looking.append(asyncio.create_task(_look(consumer, Reach(say, bootstrap))))
         while True:
             found = await consumer.getmany(timeout_ms=_POLL_MS)
             for records in found.values():
@@ -65,6 +78,7 @@ async def read_changes(
             if not found:
                 yield None
     finally:
+        await end(*looking)
         await stop(consumer, _CLOSE_S)
 
 
@@ -88,6 +102,21 @@ async def _partitions(consumer: Any, topic: str) -> list[int]:
     if not numbers:
         raise Unavailable(f"there is no topic {topic}: is the prefix right, and has a relay run?")
     return sorted(numbers)
+
+
+async def _look(consumer: Any, reach: Reach) -> None:
+    """aiokafka tells nobody that Kafka is away."""
+    places = sorted(consumer.assignment())[:1]
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await consumer.end_offsets(places)
+            reach.there()
+        except UNREACHABLE as error:
+            reach.away(error)
+        except KafkaError:
+            continue
 
 
 def _read(record: Any) -> Told | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import msgspec
@@ -204,6 +205,41 @@ def test_R33_a_word_about_a_purpose_under_the_key_of_the_whole_person_is_a_no_ab
     gate.reads(msgspec.structs.replace(laid(a_state()), key=b"ansettr/%b" % str(ANNA).encode()))
 
     assert why(gate) == "not_understood"
+
+
+WRITTEN = str(ANNA)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        WRITTEN.upper(),
+        WRITTEN[:9] + WRITTEN[10:14] + "-" + WRITTEN[14:],
+        "_".join(WRITTEN.rsplit("0", 1)),
+        " ".join(WRITTEN.rsplit("0", 1)),
+        "g" + WRITTEN[1:],
+        "-" * 36,
+    ],
+)
+def test_R33_what_is_told_of_no_subject_as_the_service_writes_it_allows_nobody(subject: str) -> None:
+    gate, plain = a_gate(NEWSLETTER), laid(a_state())
+    told = {"key": plain.key, "value": plain.value}
+    told = {name: (was or b"").replace(WRITTEN.encode(), subject.encode()) for name, was in told.items()}
+    assert told["value"] != plain.value
+
+    with contextlib.suppress(NotUnderstood):
+        gate.reads(msgspec.structs.replace(plain, **told))
+
+    assert not any(unpack(packed).allowed for packed in _pairs(gate))
+
+
+def test_R33_a_key_with_half_a_subject_stops_the_reading() -> None:
+    gate = a_gate(NEWSLETTER, a_state())
+
+    with pytest.raises(NotUnderstood):
+        gate.reads(
+            msgspec.structs.replace(laid(a_state(purpose=None)), key=b"ansettr/%b" % WRITTEN[:30].encode())
+        )
 
 
 @pytest.mark.parametrize("text", ["", "anna", "0198f3a2-7c11-7000-8000-0000_000a11a", "0198f3a2", "g" * 32])

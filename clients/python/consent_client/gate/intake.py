@@ -40,7 +40,7 @@ from consent_client.wire.vocabulary import REASONS, STATUSES
 
 _log = logging.getLogger(__name__)
 
-_UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_HEX = b"0123456789abcdef"
 _CONSTANT = (("content-type", CONTENT_TYPE.encode()), ("ce_specversion", b"1.0"))
 _STATE_TYPE = ("ce_type", STATE.encode())
 _BEAT_TYPE = ("ce_type", HEARTBEAT.encode())
@@ -50,7 +50,7 @@ _STATUS_NUMBERS = {int(STATUSES.number(word)): number for word, number in STATUS
 _REASON_NUMBERS = {int(REASONS.number(word)): number << REASON for word, number in REASON_NUMBERS.items()}
 
 
-Place = tuple[dict[int, int] | None, bytes, bytes]
+Place = tuple[bytes | None, dict[int, int] | None, bytes, bytes]
 
 
 class EpochBegan(Exception):
@@ -63,11 +63,13 @@ class Intake:
     def __init__(self, memory: Memory, touch: Touch) -> None:
         self._memory = memory
         self._touch = touch
-        controller = re.escape(memory.controller.encode())
-        self._key = re.compile(rb"%b/(%b)(?:/([a-z0-9-]+))?" % (controller, _UUID))
+        begins = memory.controller.encode() + b"/"
+        #: Where in a key the subject stands.
+        self._subject = len(begins), len(begins) + 36
+        self._pair = re.compile(rb"%b(?:/([a-z0-9-]+))?" % re.escape(begins))
         source = dict(envelope("", "", memory.controller))["ce_source"]
         self._source = (("ce_source", source),)
-        self._places: dict[bytes | None, Place] = {}
+        self._places: dict[bytes, Place] = {}
 
     def take_states(self, messages: Sequence[KafkaMessage]) -> None:
         """Of one partition, in order. Raises EpochBegan, and NotUnderstood where it is not known what it is about."""
@@ -97,14 +99,15 @@ class Intake:
     def _take_plain(self, message: KafkaMessage, headers: tuple[tuple[str, bytes | None], ...]) -> bool:
         """A state as the service writes it, read without making anything of it. False where something is otherwise."""
         key, value = message.key, message.value
-        match = self._key.fullmatch(key) if key is not None else None
-        if match is None or value is None or headers[:2] != _CONSTANT or headers[3:4] != self._source:
+        if key is None or value is None or headers[:2] != _CONSTANT or headers[3:4] != self._source:
             return False
-        subject, slug = match.groups()
-        place = self._places.get(slug)
-        if place is None:
-            place = self._place(slug)
-        pairs, head, tail = place
+        begin, end = self._subject
+        subject, pair = key[begin:end], key[:begin] + key[end:]
+        place = self._places.get(pair) or self._place(pair)
+        digits = subject.translate(None, b"-")
+        if place is None or len(digits) != 32 or digits.translate(None, _HEX) or subject[8:24:5] != b"----":
+            return False
+        slug, pairs, head, tail = place
         if pairs is None:
             return True
         if not value.startswith(head + subject + tail):
@@ -130,19 +133,26 @@ class Intake:
             packed |= until << UNTIL
         if epoch != self._memory.epoch:
             self._meet(epoch)
-        number = int(subject.replace(b"-", b""), 16)
+        number = int(digits, 16)
         known = pairs.get(number)
         # As `take`, which would cost a tenth of it all.
         if known is None or packed >= known or packed >> ORDER == known >> ORDER:
             pairs[number] = packed
         return True
 
-    def _place(self, slug: bytes | None) -> Place:
-        """Where words about this purpose go, and how such a state begins, before and behind its subject."""
+    def _place(self, pair: bytes) -> Place | None:
+        """Where words about this purpose go, and how such a state begins, before and behind its subject.
+
+        `pair` is a key without its subject; None where it is none of this controller's.
+        """
+        match = self._pair.fullmatch(pair)
+        if match is None:
+            return None
+        slug = match[1]
         begins = pb.ConsentState(controller=self._memory.controller).SerializeToString() + b"\x12\x24"
         told = None if slug is None else slug.decode()
         names = b"" if told is None else pb.ConsentState(purpose=told).SerializeToString()
-        place = self._places[slug] = self._memory.pairs_of(told), begins, names
+        place = self._places[pair] = slug, self._memory.pairs_of(told), begins, names
         return place
 
     def _take_other(self, message: KafkaMessage, beats: dict[bytes | None, Any]) -> None:

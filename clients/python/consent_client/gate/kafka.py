@@ -30,8 +30,10 @@ _AGAIN_S = (0.2, 2.0)
 #: A message whose subject nobody can tell is still there the next time, so that takes longer and longer.
 _DAMAGED_AGAIN_S = (1.0, 300.0)
 _POLL_MS = 500
-#: Others get their turn in between.
-_STEP_MESSAGES_MAX = 1_000
+#: Others get their turn after so many small steps. With more messages at once Python's garbage collector would look
+#: through them again and again, for a seventh of all the time.
+_STEPS = 20
+_STEP_MESSAGES_MAX = 50
 _FETCH_BYTES_MAX = 4 * 1024 * 1024
 
 _ANOTHER = "a topic was deleted and made anew, or has other partitions"
@@ -162,7 +164,14 @@ class KafkaSource:
             await end(looking)
 
     async def _take(self, consumer: Any, intake: Intake) -> None:
-        batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_STEP_MESSAGES_MAX)
+        wait_ms = _POLL_MS
+        for _ in range(_STEPS):
+            if not await self._take_some(consumer, intake, wait_ms):
+                return
+            wait_ms = 0
+
+    async def _take_some(self, consumer: Any, intake: Intake, wait_ms: int) -> bool:
+        batches = await consumer.getmany(timeout_ms=wait_ms, max_records=_STEP_MESSAGES_MAX)
         if consumer._fetcher.error_future.done():  # noqa: SLF001
             # A connection that is just reset may end aiokafka's fetching for good, and nobody is told.
             raise KafkaError("aiokafka fetches no more")
@@ -172,6 +181,7 @@ class KafkaSource:
             else:
                 intake.take_purposes(messages)
             self._next[place] = messages[-1].offset + 1
+        return bool(batches)
 
     async def _is_read(self, consumer: Any) -> bool:
         """Whether everything up to the first ends is read; what was compacted away moves the position too."""

@@ -22,6 +22,10 @@ from consent_service.usecases.strict_reading import tell
 #: Whom the audit trail names for the sample that comes with the service.
 ACTOR = "catalogue load"
 
+_ONLY_READS = "`catalogue check` only reads files: it never writes to a database."
+_NONE = "No file was loaded: all must be without faults."
+_DRY = "A dry run never writes: the database is as it was."
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The two commands and their arguments."""
@@ -61,10 +65,12 @@ def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
         return 2
     catalogues = read_files(paths)
     if catalogues is None:
+        print(_ONLY_READS if settings is None else _DRY if arguments.dry_run else _NONE, file=sys.stderr)
         return 1
     if settings is None:
         for file in catalogues:
             print(f"{file.name}: in order: {_contents(file)}.")
+        print(f"Checked {_files(len(catalogues))}, without faults. {_ONLY_READS} Load with `catalogue load`.")
         return 0
     return asyncio.run(_load(arguments, settings, catalogues))
 
@@ -87,8 +93,7 @@ def read_files(paths: Sequence[Path]) -> list[CatalogueFile] | None:
             print(f"{path}: {error.strerror}", file=sys.stderr)
     if len(catalogues) < len(paths):
         faulty = len(paths) - len(catalogues)
-        are = "files are" if len(paths) > 1 else "file is"
-        print(f"{faulty} of {len(paths)} {are} not in order; nothing was changed.", file=sys.stderr)
+        print(f"Checked {_files(len(paths))}, {faulty} of them with faults: see above.", file=sys.stderr)
         return None
     return catalogues
 
@@ -142,11 +147,17 @@ async def _load_files(
         if refusals:
             for refusal in refusals:
                 print(tell(file.name, file.fault(refusal)), file=sys.stderr)
-            _close(f"Refused: {file.name}, and nothing of it was changed.", total, dry_run=dry_run)
+            before = f"{'Accepted' if dry_run else 'Loaded'} before it: {_told(total)}. " if total else ""
+            refused_now = (
+                f"{file.name} would be refused."
+                if dry_run
+                else f"{file.name} is refused: nothing of it is loaded."
+            )
+            print(f"{before}{refused_now}{f' {_DRY}' * dry_run}")
             return 1
         total.update(_counted(changes))
-    files_loaded = f"{len(catalogues)} file{'s' if len(catalogues) > 1 else ''}"
-    _close(f"{'Looked at' if dry_run else 'Loaded'} {files_loaded}.", total, dry_run=dry_run)
+    counts = f": {_told(total)}" if total else ""
+    print(f"{'Would load' if dry_run else 'Loaded'} {_files(len(catalogues))}{counts}.{f' {_DRY}' * dry_run}")
     return 0
 
 
@@ -170,11 +181,12 @@ def _counted(changes: Sequence[PlannedChange]) -> Counter[str]:
     return counts
 
 
-def _close(sentence: str, total: Counter[str], *, dry_run: bool) -> None:
-    counts = ", ".join(f"{number} {word}{'s' if number > 1 else ''}" for word, number in total.items())
-    print(
-        " ".join(filter(None, [sentence, f"{counts}." if counts else "", "Nothing was changed." * dry_run]))
-    )
+def _told(total: Counter[str]) -> str:
+    return ", ".join(f"{number} {word}{'s' if number > 1 else ''}" for word, number in total.items())
+
+
+def _files(number: int) -> str:
+    return f"{number} file{'s' if number != 1 else ''}"
 
 
 def _contents(file: CatalogueFile) -> str:

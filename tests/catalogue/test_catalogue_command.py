@@ -50,6 +50,8 @@ def consent_service(
 
 Say = Callable[[str], Awaitable[Outcome]]
 
+DRY = "A dry run never writes: the database is as it was."
+ONLY_READS = "`catalogue check` only reads files: it never writes to a database."
 NEW = [
     "ansettr.yaml: Ansettr AS",
     "  controller  ansettr      new",
@@ -62,16 +64,17 @@ NEW = [
 @pytest.mark.usefixtures("ansettr")
 async def test_a_dry_run_shows_what_a_load_does(consent_service: Say, catalogue: Catalogue) -> None:
     counts = "1 new controller, 1 new site, 2 new purposes."
+    dry = f"Would load 1 file: {counts} {DRY}"
     for _ in range(2):
         shown = await consent_service("catalogue load ansettr.yaml --dry-run")
-        assert shown == (0, [*NEW, f"Looked at 1 file. {counts} Nothing was changed."], [])
-    assert await consent_service("catalogue load ansettr.yaml") == (0, [*NEW, f"Loaded 1 file. {counts}"], [])
+        assert shown == (0, [*NEW, dry], [])
+    assert await consent_service("catalogue load ansettr.yaml") == (0, [*NEW, f"Loaded 1 file: {counts}"], [])
     assert set(await catalogue.purposes("ansettr")) == {"nyhetsbrev", "regnskap"}
     _, out, _ = await consent_service("catalogue load ansettr.yaml")
     assert out == [
         "ansettr.yaml: Ansettr AS",
         "  4 unchanged",
-        "Loaded 1 file. 1 unchanged controller, 1 unchanged site, 2 unchanged purposes.",
+        "Loaded 1 file: 1 unchanged controller, 1 unchanged site, 2 unchanged purposes.",
     ]
 
 
@@ -83,7 +86,10 @@ async def test_a_refused_file_is_told_by_line_and_changes_nothing(
         "material\n    legal_bases: [legal_obligation]", "editorial\n    legal_bases: [contract]"
     )
     ansettr.write_text(text, encoding="utf-8")
-    for words in ("catalogue load ansettr.yaml", "catalogue load --dry-run ansettr.yaml"):
+    for words, said in (
+        ("catalogue load ansettr.yaml", "ansettr.yaml is refused: nothing of it is loaded."),
+        ("catalogue load --dry-run ansettr.yaml", f"ansettr.yaml would be refused. {DRY}"),
+    ):
         code, out, err = await consent_service(words)
         assert code == 1
         assert out[1:4] == [
@@ -91,6 +97,7 @@ async def test_a_refused_file_is_told_by_line_and_changes_nothing(
             "  purpose     regnskap    refused",
             "  2 unchanged",
         ]
+        assert out[4:] == [said]
         assert err == [
             "ansettr.yaml:19: purposes[regnskap].change: This cannot be editorial: the legal bases differ."
         ]
@@ -102,9 +109,10 @@ async def test_faults_of_every_file_are_told_before_anything_is_loaded(
     consent_service: Say, tmp_path: Path
 ) -> None:
     (tmp_path / "faulty.yaml").write_text("controller: {slug: coness}", encoding="utf-8")
-    for words in (
-        "load ansettr.yaml faulty.yaml missing.yaml",
-        "check ansettr.yaml faulty.yaml missing.yaml",
+    for words, said in (
+        ("load ansettr.yaml faulty.yaml missing.yaml", "No file was loaded: all must be without faults."),
+        ("load --dry-run ansettr.yaml faulty.yaml missing.yaml", DRY),
+        ("check ansettr.yaml faulty.yaml missing.yaml", ONLY_READS),
     ):
         assert await consent_service(f"catalogue {words}") == (
             1,
@@ -112,7 +120,8 @@ async def test_faults_of_every_file_are_told_before_anything_is_loaded(
             [
                 "faulty.yaml:1: controller: The field `legal_name` is missing.",
                 "missing.yaml: No such file or directory",
-                "2 of 3 files are not in order; nothing was changed.",
+                "Checked 3 files, 2 of them with faults: see above.",
+                said,
             ],
         )
     assert (await consent_service("catalogue load --dry-run ansettr.yaml"))[1][:5] == NEW
@@ -122,7 +131,10 @@ async def test_faults_of_every_file_are_told_before_anything_is_loaded(
 async def test_check_needs_no_database(consent_service: Say) -> None:
     assert await consent_service("catalogue check ansettr.yaml") == (
         0,
-        ["ansettr.yaml: in order: Ansettr AS, sites: 1, purposes: 2."],
+        [
+            "ansettr.yaml: in order: Ansettr AS, sites: 1, purposes: 2.",
+            f"Checked 1 file, without faults. {ONLY_READS} Load with `catalogue load`.",
+        ],
         [],
     )
 
@@ -136,10 +148,10 @@ async def test_the_sample_is_five_files_with_71_purposes(consent_service: Say, c
     code, out, err = await consent_service("catalogue load --sample")
     assert (code, err) == (0, [])
     assert [line.split()[0] for line in out if line.startswith("[")] == [f"[{n}/5]" for n in range(1, 6)]
-    assert out[-1] == "Loaded 5 files. 5 new controllers, 2 new sites, 71 new purposes."
+    assert out[-1] == "Loaded 5 files: 5 new controllers, 2 new sites, 71 new purposes."
     assert "facebook-piksel" in await catalogue.purposes("ansettr")
     code, out, err = await consent_service("catalogue load --sample")
-    assert out[-1] == "Loaded 5 files. 5 unchanged controllers, 2 unchanged sites, 71 unchanged purposes."
+    assert out[-1] == "Loaded 5 files: 5 unchanged controllers, 2 unchanged sites, 71 unchanged purposes."
 
 
 async def test_missing_only_leaves_what_is_there_as_it_is(

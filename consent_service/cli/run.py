@@ -33,7 +33,7 @@ from consent_service.storage.preparation import ROLES, MigrationFailed, migrate,
 from consent_service.usecases.catalogue import Catalogue
 
 DATABASE = "consent"
-#: The controller of the printed token and of the three lines to paste (CORE 16).
+#: The controller of the printed token and of the lines to paste (CORE 16).
 CONTROLLER = "ansettr"
 PURPOSE = "nettstedanalyse-matomo"
 
@@ -206,7 +206,7 @@ def _kept_secrets(data_dir: Path) -> dict[str, str]:
 
 
 def _welcome(settings: Settings, data_dir: Path) -> None:
-    """What a newcomer needs: where to look, a token, and three lines to paste. On standard output, without colour."""
+    """What a newcomer needs: where to look, a token, and lines to paste. On standard output, without colour."""
     url = settings.public_url or ""
     token = make_token(settings, CONTROLLER) if settings.development_key is not None else None
     lines = [
@@ -219,16 +219,16 @@ def _welcome(settings: Settings, data_dir: Path) -> None:
         "",
     ]
     if token is not None:
-        lines += [f"A development token for the controller {CONTROLLER}, good for seven days:", "", token, ""]
-        lines += ["Paste these three lines into another terminal.", ""]
-        for label, line in zip(("grant", "ask", "withdraw"), three_lines(url, token), strict=True):
+        lines += ["Paste these lines into another terminal, the first one first: a development token for the"]
+        lines += [f"controller {CONTROLLER}, good for seven days.", "", f"export TOKEN={token}"]
+        for label, line in zip(("grant", "ask", "withdraw"), three_lines(url), strict=True):
             lines += [f"# {label}", line]
     lines += ["", "Ctrl-C stops everything.", ""]
     print("\n".join(lines), flush=True)
 
 
-def three_lines(url: str, token: str) -> list[str]:
-    """Grant, ask, withdraw for one visitor, each a line of its own that a shell runs as it is."""
+def three_lines(url: str) -> list[str]:
+    """Grant, ask, withdraw for one visitor, each a line of its own for a shell that has a token in TOKEN."""
     visitor = secrets.token_urlsafe(16)
     subject = json.dumps({"identifiers": [{"type": "visitor", "value": visitor}]})
     ask = {"queries": [{"identifier": {"type": "visitor", "value": visitor}, "purpose": PURPOSE}]}
@@ -242,18 +242,18 @@ def three_lines(url: str, token: str) -> list[str]:
         )
 
     return [
-        _curl(f"{url}/v1/decisions", token, decide("grant")),
-        _curl(f"{url}/v1/permissions", token, json.dumps(ask)),
-        _curl(f"{url}/v1/decisions", token, decide("withdraw")),
+        _curl(f"{url}/v1/decisions", decide("grant")),
+        _curl(f"{url}/v1/permissions", json.dumps(ask)),
+        _curl(f"{url}/v1/decisions", decide("withdraw")),
     ]
 
 
-def _curl(url: str, token: str, body: str) -> str:
+def _curl(url: str, body: str) -> str:
     return " ".join(
         [
             "curl -sS -w '\\n'",
             url,
-            f"-H 'Authorization: Bearer {token}'",
+            '-H "Authorization: Bearer $TOKEN"',
             "-H 'Content-Type: application/json'",
             f"-d {shlex.quote(body)}",
         ]

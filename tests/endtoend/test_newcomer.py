@@ -36,6 +36,11 @@ class Run:
         return [line for line in self.said if line.startswith("curl")]
 
     @property
+    def token(self) -> str:
+        (line,) = [line for line in self.said if line.startswith("export TOKEN=")]
+        return line.removeprefix("export TOKEN=")
+
+    @property
     def demonstration(self) -> str:
         (line,) = [line for line in self.said if "Demonstration site" in line]
         return line.split()[-1]
@@ -86,9 +91,11 @@ async def start(checkout: Path) -> Run:
     raise AssertionError((await process.stderr.read()).decode())
 
 
-async def paste(line: str) -> dict[str, Any]:
-    """What a shell answers to the line, as JSON."""
-    process = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.PIPE)
+async def paste(line: str, token: str) -> dict[str, Any]:
+    """What a shell with that token answers to the line, as JSON."""
+    process = await asyncio.create_subprocess_shell(
+        line, stdout=asyncio.subprocess.PIPE, env={**os.environ, "TOKEN": token}
+    )
     output, _ = await process.communicate()
     assert process.returncode == 0
     answer: dict[str, Any] = json.loads(output)
@@ -140,11 +147,11 @@ async def interrupt(run: Run) -> tuple[list[psutil.Process], str]:
 async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path: Path) -> None:
     checkout = check_out(tmp_path / "mappe-æøå")
     first = await start(checkout)
-    granted, asked, withdrawn = [await paste(line) for line in first.lines_to_paste]
+    granted, asked, withdrawn = [await paste(line, first.token) for line in first.lines_to_paste]
     verified = await beside(checkout, "ledger", "verify")
     wanted = ("--name", "try", "--scope", "consents:read", "--reason", "to see what it is")
     key = await beside(checkout, "api-keys", "make", "--controller", "ansettr", *wanted)
-    asked_by_key = await paste(re.sub("Bearer [^']+", f"Bearer {key.strip()}", first.lines_to_paste[1]))
+    asked_by_key = await paste(first.lines_to_paste[1], key.strip())
     keys = await beside(checkout, "api-keys", "list", "--controller", "ansettr")
     trail = await beside(checkout, "audit", "--controller", "ansettr", "--action", "api_key.made")
     at_rest = await beside(checkout, "keys", "status")
@@ -172,7 +179,8 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     history = re.sub(
         "/v1/permissions", f"/v1/subjects/{granted['subject_id']}/records", again.lines_to_paste[1]
     )
-    records = await paste(history.split(" -d ")[0].replace(" -H 'Content-Type: application/json'", ""))
+    asking = history.split(" -d ")[0].replace(" -H 'Content-Type: application/json'", "")
+    records = await paste(asking, again.token)
     chosen_again = await choose_on_the_demonstration(again)
     left, _ = await interrupt(again)
 

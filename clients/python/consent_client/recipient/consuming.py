@@ -260,11 +260,13 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
         held = dict(self._held)
         oldest = [ms for partition in held.values() if (ms := partition.oldest_ms) is not None]
         self._counters.oldest_s = max(0.0, clock.now().timestamp() - min(oldest) / 1000) if oldest else 0.0
-        if not held:
+        # Who holds nothing now, as after a long outage, asks whether Kafka is there all the same.
+        asked = list(held) or [TopicPartition(self._topic, number) for number in range(self._partitions)][:1]
+        if not asked:
             return
         try:
             async with asyncio.timeout(self._limits.answer_s):
-                ends = await self._consumer.end_offsets(held)
+                ends = await self._consumer.end_offsets(asked)
         except UNREACHABLE as error:
             self._reach.away(error)
             return
@@ -272,6 +274,8 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("how far it is behind is not known: %s", type(error).__name__)
             return
         self._reach.there()
+        if not held:
+            return
         # Nothing taken and nothing committed: it begins at the topic's start.
         self._counters.lag = sum(
             max(0, ends[where] - (partition.progress or 0)) for where, partition in held.items()

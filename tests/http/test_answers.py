@@ -110,7 +110,6 @@ GET  | /v1/subjects/*                                               | 404 not-fo
 GET  | /v1/purposes/*                                               | 404 not-found
 GET  | /v1                                                          | 404 not-found
 GET  | /v2/subjects                                                 | 404 not-found
-GET  | /                                                            | 404 not-found
 POST | /v1/subjects/{{PERSON}}/consents/newsletter/withdraw         | 201
 POST | /v1/subjects/{{PERSON}}/consents/nothing/withdraw            | 404 not-found
 POST | /v1/subjects/{{PERSON}}/consents/newsletter/expire           | 404 not-found

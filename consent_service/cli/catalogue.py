@@ -41,8 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "load",
         help="show what catalogue files change, then change it",
         description="Bring catalogue files into the database: new controllers, sites and purposes, and a new "
-        "version of each purpose whose content differs. Loading a file again changes nothing; what a file "
-        "does not name stays as it is.",
+        "version of each purpose whose content differs. Loading a file again changes nothing. A site or purpose "
+        "that a file does not name stays as it is; what a controller or site leaves out is taken away.",
     )
     load.add_argument("--dry-run", action="store_true", help="only show what would change")
     load.add_argument(
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, settings: Settings | None) -> int:
         return 1
     if settings is None:
         for file in catalogues:
-            print(f"{file.name}: in order: {_contents(file)}.")
+            print(f"{file.name}: no fault in {_contents(file)}.")
         print(f"Checked {_files(len(catalogues))}, without faults. {_ONLY_READS} Load with `catalogue load`.")
         return 0
     return asyncio.run(_load(arguments, settings, catalogues))

@@ -172,7 +172,7 @@ async def _fill(settings: Settings, progress: Progress) -> None:
     if settings.owner_database_url is not None:
         progress("bringing the database up to date")
         await migrate(settings.owner_database_url)
-    progress("loading the sample catalogue")
+    progress("adding what is missing of the sample catalogue")
     files = read_files(sample_paths())
     assert files is not None
     async with open_pool(settings, settings.database_url, "consent-sample") as database:

@@ -132,7 +132,7 @@ async def test_check_needs_no_database(consent_service: Say) -> None:
     assert await consent_service("catalogue check ansettr.yaml") == (
         0,
         [
-            "ansettr.yaml: in order: Ansettr AS, sites: 1, purposes: 2.",
+            "ansettr.yaml: no fault in Ansettr AS, sites: 1, purposes: 2.",
             f"Checked 1 file, without faults. {ONLY_READS} Load with `catalogue load`.",
         ],
         [],

@@ -104,6 +104,19 @@ async def test_on_a_terminal_it_writes_coloured_lines_for_people_and_ends_on_an_
     assert str(subject_id) not in shown
 
 
+async def test_from_the_beginning_it_says_how_the_stream_is_and_not_how_it_was(
+    place: Place, story: Story
+) -> None:
+    """Before it knew what its topics lack, the relay said on each partition that nothing is up to date."""
+    arguments = from_kafka(place, "--from", "beginning", "--subject", str(story.subject_id))
+    async with on_terminal(*arguments) as program:
+        shown = await program.until(lambda shown: "up to date" in shown)
+        program.interrupt()
+        assert await program.ended() == 130
+
+    assert [line for line in shown.splitlines() if "the stream is" in line and "up to date" not in line] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "coloured"),
     [

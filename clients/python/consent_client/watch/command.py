@@ -30,7 +30,7 @@ _EXAMPLES = """\
 examples:
   consent-watch --kafka 127.0.0.1:9092
   consent-watch --kafka 127.0.0.1:9092 --from beginning --purpose nyhetsbrev --not-allowed
-  CONSENT_TOKEN=... consent-watch --url http://127.0.0.1:8000 --command withdraw
+  consent-watch --url http://127.0.0.1:8000 --token "$TOKEN" --command withdraw
   consent-watch --kafka 127.0.0.1:9092 --from beginning --limit 100 | jq .permission
 
 Piped, each change is one line of JSON with the members of /v1/changes.
@@ -147,6 +147,8 @@ async def _from_kafka(options: argparse.Namespace, view: View) -> AsyncGenerator
         start_s=_START_S,
     )
     lag = Lag()
+    # Heartbeats of the past tell how it was then.
+    is_at_the_end = False
     async with aclosing(stream):
         await anext(stream)
         view.remark(f"following {options.prefix}.changes.v1 at {options.kafka}")
@@ -158,7 +160,8 @@ async def _from_kafka(options: argparse.Namespace, view: View) -> AsyncGenerator
                     lag.hear(told.partition, told.what)
                 elif isinstance(told.what, NotUnderstood):
                     _complain(f"partition {told.partition}, offset {told.offset}: {told.what}")
-            news = lag.news(clock.now())
+            is_at_the_end = is_at_the_end or told is None
+            news = lag.news(clock.now()) if is_at_the_end else None
             if news is not None:
                 view.remark(news)
 

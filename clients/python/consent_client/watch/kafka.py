@@ -47,7 +47,8 @@ async def read_changes(
     say: Callable[[str], None] = _log.warning,
     start_s: float = 10.0,
 ) -> AsyncGenerator[Told | None, None]:
-    """What the topic tells, in order per partition, without an end; None at least every second where nothing comes.
+    """What the topic tells, in order per partition, without an end. None comes at the start, once what was there then
+    is read, and from there on at least every second where nothing comes.
 
     Raises Unavailable where no broker answers within `start_s`, or has no such topic. Later it waits for a broker that
     is away, and says so. What is of another kind is left out.
@@ -68,6 +69,7 @@ async def read_changes(
         # It stands at the beginning: what comes from now on is not missed.
         yield None
         looking.append(asyncio.create_task(_look(consumer, Reach(say, bootstrap))))
+        ahead = await consumer.end_offsets(sorted(consumer.assignment()))
         while True:
             found = await consumer.getmany(timeout_ms=_POLL_MS)
             for records in found.values():
@@ -75,7 +77,9 @@ async def read_changes(
                     told = _read(record)
                     if told is not None:
                         yield told
-            if not found:
+            was_behind = bool(ahead)
+            ahead = {place: end for place, end in ahead.items() if await consumer.position(place) < end}
+            if not ahead and (was_behind or not found):
                 yield None
     finally:
         await end(*looking)

@@ -80,7 +80,7 @@ def documentation_routes(
     """The handlers of /schema and /problems, and of /, which leads to the entrance."""
     document = msgspec.json.encode(openapi_document(operations, public_url))
     kept = files("consent_service.http").joinpath("static", f"{SCRIPT}.gz").read_bytes()
-    script = pack(gzip.decompress(kept))
+    script = pack(gzip.decompress(kept), gzipped=kept)
 
     @get("/", include_in_schema=False, sync_to_thread=False)
     def root() -> Redirect:

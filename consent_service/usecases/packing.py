@@ -22,10 +22,12 @@ class Packed(msgspec.Struct, frozen=True):
     digest: str
 
 
-def pack(body: bytes, *, quality: int = QUICK) -> Packed:
-    """`quality` is brotli's. The same content gives the same bytes."""
+def pack(body: bytes, *, quality: int = QUICK, gzipped: bytes | None = None) -> Packed:
+    """`quality` is brotli's; `gzipped` is the content packed already, where it is at hand. The same content gives the
+    same bytes.
+    """
     codings = {
         "br": brotli.compress(body, mode=brotli.MODE_TEXT, quality=quality),
-        "gzip": gzip.compress(body, mtime=0),
+        "gzip": gzip.compress(body, mtime=0) if gzipped is None else gzipped,
     }
     return Packed(body, codings, sha256(body).hexdigest()[:32])

@@ -10,6 +10,7 @@ import pytest
 from consent_service.domain.changes import state_after
 from consent_service.domain.partitions import group_of, shard_of, subject_hash
 from consent_service.domain.values import Command, Reason, Status
+from consent_service.events.publishing.relay import Relay
 from consent_service.events.wire.consume import read_change, read_state
 from consent_service.events.wire.heartbeats import is_heartbeat, read_heartbeat
 from consent_service.events.wire.pb.consent.v1 import events_pb2 as pb
@@ -38,6 +39,17 @@ async def states_on(stream: Stream) -> dict[bytes, Any]:
     """What compaction would leave: the last of each key."""
     last = {message.key: message for message in await stream.messages(stream.state)}
     return {key: read_state(message) for key, message in last.items()}
+
+
+async def begin_anew(stream: Stream, relay: Relay) -> None:
+    """A new ledger epoch; returns once the relay has filled every topic with it."""
+    await stream.run("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
+    relay._look_at = float("-inf")
+
+    async def told() -> bool:
+        return bool(await stream.run(FILLED, 2))
+
+    await eventually(told)
 
 
 async def test_R27_a_state_says_what_stands_after_the_last_change_of_its_pair(stream: Stream) -> None:
@@ -126,13 +138,7 @@ async def test_R31_while_a_group_fills_a_topic_it_says_that_it_lives_and_is_not_
     await stream.append([a_record(1, sequence) for sequence in range(1, PAGES + 1)])
     async with stream.relay() as relay:
         await stream.drained()
-        await stream.run("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
-        relay._look_at = float("-inf")
-
-        async def told() -> bool:
-            return bool(await stream.run(FILLED, 2))
-
-        await eventually(told)
+        await begin_anew(stream, relay)
 
     partition = (await stream.messages(stream.changes))[0].partition
     group = group_of(shard_of(subject_hash(subject(1))))
@@ -155,13 +161,7 @@ async def test_R31_a_new_ledger_epoch_is_told_to_changes_and_states(stream: Stre
     await stream.append([a_record(1, 1), a_record(1, 2), a_record(2, 1)])
     async with stream.relay() as relay:
         await stream.drained()
-        await stream.run("insert into ledger_epoch (epoch, reason) values (2, 'restored')")
-        relay._look_at = float("-inf")
-
-        async def told() -> bool:
-            return bool(await stream.run(FILLED, 2))
-
-        await eventually(told)
+        await begin_anew(stream, relay)
         await stream.append([a_record(1, 3)])
         await stream.drained()
 

@@ -65,11 +65,10 @@ async def read_changes(
     )
     looking: list[asyncio.Task[None]] = []
     try:
-        await _start(consumer, bootstrap, topic, from_beginning=from_beginning, start_s=start_s)
+        ahead = await _start(consumer, bootstrap, topic, from_beginning=from_beginning, start_s=start_s)
         # It stands at the beginning: what comes from now on is not missed.
         yield None
         looking.append(asyncio.create_task(_look(consumer, Reach(say, bootstrap))))
-        ahead = await consumer.end_offsets(sorted(consumer.assignment()))
         while True:
             found = await consumer.getmany(timeout_ms=_POLL_MS)
             for records in found.values():
@@ -86,7 +85,10 @@ async def read_changes(
         await stop(consumer, _CLOSE_S)
 
 
-async def _start(consumer: Any, bootstrap: str, topic: str, *, from_beginning: bool, start_s: float) -> None:
+async def _start(
+    consumer: Any, bootstrap: str, topic: str, *, from_beginning: bool, start_s: float
+) -> dict[TopicPartition, int]:
+    """Where each partition ends by then. Raises Unavailable."""
     try:
         async with asyncio.timeout(start_s):
             await consumer.start()
@@ -94,6 +96,8 @@ async def _start(consumer: Any, bootstrap: str, topic: str, *, from_beginning: b
             consumer.assign(partitions)
             seek = consumer.seek_to_beginning if from_beginning else consumer.seek_to_end
             await seek(*partitions)
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+            return ends
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(f"no Kafka answers at {bootstrap} ({type(error).__name__})") from error
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from aiokafka.errors import KafkaError
 
 from consent_service.domain.catalogue import ControllerEntry
 from consent_service.embedded.ports import free_port
 from consent_service.events.publishing import making
+from consent_service.events.publishing.groups import Groups
+from consent_service.events.publishing.lane import Lane
 from consent_service.events.wire.consume import read_change, read_state
 from consent_service.events.wire.topic_ids import read_topic_ids
 from consent_service.events.wire.topics import SETTINGS, kind_of, recipients_topics
@@ -165,3 +170,29 @@ async def test_R34_topics_that_recipients_write_are_made_again_while_a_relay_run
         assert (await stream.topic_settings(topic)).items() >= SETTINGS[kind_of(topic)].items()
     assert await told(stream) == {1: [1, 2]}
     assert "a topic was deleted: it is made again" in caplog.messages
+
+
+@pytest.mark.parametrize("where", [(Lane, "publish"), (Groups, "keep")], ids=["lane", "relay"])
+async def test_a_cancellation_that_nobody_asked_for_ends_no_relay(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, where: tuple[type, str]
+) -> None:
+    """As where a library cancels what the relay waits for."""
+    owner, name = where
+    works = getattr(owner, name)
+    struck = asyncio.Event()
+
+    async def cancelled_once(*arguments: Any, **options: Any) -> Any:
+        if not struck.is_set():
+            struck.set()
+            raise asyncio.CancelledError
+        return await works(*arguments, **options)
+
+    async with stream.relay():
+        await stream.append([a_record(1, 1)])
+        await stream.drained()
+        monkeypatch.setattr(owner, name, cancelled_once)
+        await stream.append([a_record(1, 2)])
+        await asyncio.wait_for(struck.wait(), 10)
+        await stream.drained()
+
+    assert await told(stream) == {1: [1, 2]}

@@ -83,9 +83,9 @@ class Program:
         await self.restart()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, error: object, *_: object) -> None:
         await self.process.stop(signal.SIGKILL)
-        _log.info("%s", self.said())
+        _log.log(logging.INFO if error is None else logging.WARNING, "%s", self.said())
 
 
 class Follower(Program):
@@ -122,8 +122,8 @@ class Follower(Program):
         ]
         assert self._kept.execute(KEPT).fetchall() == expected
 
-    async def __aexit__(self, *_: object) -> None:
-        await super().__aexit__()
+    async def __aexit__(self, *how: object) -> None:
+        await super().__aexit__(*how)
         self._kept.close()
 
 

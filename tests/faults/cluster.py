@@ -20,6 +20,8 @@ from consent_service.embedded.identity import run_to_end
 from consent_service.embedded.ports import HOST, free_port
 from tests.events.streams import administrator
 
+ACCOUNT_LINES = 30
+
 
 class Plan:
     """What the members of a cluster have to agree on: its id, and who votes at which controller's port."""
@@ -94,6 +96,20 @@ class Cluster:
         settings = {"min.insync.replicas": str(count)}
         async with administrator(self.bootstrap) as admin:
             await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
+
+    async def account(self, topic: str) -> str:
+        """Who leads and who is in step, as each member alone tells it, and the last of what each has logged."""
+        lines: list[str] = []
+        for number, member in self.members.items():
+            try:
+                async with administrator(member.bootstrap) as admin:
+                    [told] = await admin.describe_topics([topic])
+                parts = [(one["partition"], one["leader"], one["isr"]) for one in told["partitions"]]
+                lines.append(f"broker {number}: {sorted(parts)}")
+            except KafkaError as error:
+                lines.append(f"broker {number}: {error!r}")
+            lines += member.log_file.read_text().splitlines()[-ACCOUNT_LINES:]
+        return "\n".join(lines)
 
     async def _all(self, topic: str, holds: Callable[[Any], bool]) -> bool:
         """Whether it holds of every partition; where a broker that has just died was asked, it is not known."""

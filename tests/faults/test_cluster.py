@@ -61,6 +61,11 @@ class Scene:
     async def is_whole(self) -> bool:
         return await self.cluster.is_whole(self.stage.topic)
 
+    async def account(self) -> str:
+        """How everything stands, for whoever wants to know why something does not get on."""
+        rows = await outbox_rows(self.stage.database)
+        return f"{rows} rows in the outbox, {self.follower.count} followed\n{await self.cluster.account(self.stage.topic)}"
+
 
 @asynccontextmanager
 async def scene_with(
@@ -79,7 +84,12 @@ async def scene_with(
         async with load.running(CLIENTS, pause_s=PAUSE_S):
             await load.more(BETWEEN)
             await follower.has(await stage.records())
-            yield Scene(stage, cluster, follower, load)
+            scene = Scene(stage, cluster, follower, load)
+            try:
+                yield scene
+            except BaseException:
+                _log.warning("%s", await scene.account())
+                raise
         assert set(load.statuses) <= set(DECIDED)
         await follower.equals(await stage.holds(load))
         await service.stop()

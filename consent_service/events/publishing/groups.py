@@ -138,7 +138,8 @@ class Groups:
             if work.task is None or not work.task.done():
                 continue
             task, work.task = work.task, None
-            error = task.exception()
+            # A library that cancels what we wait for ends the task too.
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is None:
                 published += task.result()
                 work.failures = 0

@@ -146,7 +146,12 @@ class Relay:
             self._wake.clear()
             try:
                 begun = await self._round()
-            except Exception as error:  # noqa: BLE001  whatever it is, the rows are still there: try again
+            except (
+                Exception,
+                asyncio.CancelledError,
+            ) as error:  # whatever it is, the rows are there: try again
+                if _is_cancelled():
+                    raise
                 if stopping:
                     return
                 await self._wait_after(error, stop)
@@ -299,7 +304,7 @@ class Relay:
         self._telling.look_again()
         self._look_at = loop.time() + LOOK_S
 
-    async def _wait_after(self, error: Exception, stop: asyncio.Event) -> None:
+    async def _wait_after(self, error: BaseException, stop: asyncio.Event) -> None:
         """Waking does not shorten the wait."""
         self._trouble.begin_for(self, error)
         with contextlib.suppress(TimeoutError):
@@ -311,6 +316,12 @@ class Relay:
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_LET_GO_S), self._database.session() as connection:
                 await self._groups.give_back(connection)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants this task to end: a library may end what we wait for in the same way."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _giving_up(lane: Lane) -> list[Pointer]:

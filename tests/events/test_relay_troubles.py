@@ -196,3 +196,22 @@ async def test_a_cancellation_that_nobody_asked_for_ends_no_relay(
         await stream.drained()
 
     assert await told(stream) == {1: [1, 2]}
+
+
+async def test_a_relay_whose_connections_are_of_no_use_any_more_begins_anew(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every broker answers, and no other relay is there to take its groups."""
+    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 1.0)
+    async with stream.relay() as relay:
+        await stream.append([a_record(number, 1) for number in range(20)])
+        await stream.drained()
+        # aiokafka's client learns no more where anything lies, which each claim waits for.
+        relay._groups._uplink._client._sync_task.cancel()
+        for work in relay._groups:
+            await work.lane.discard()
+        await stream.append([a_record(number, 2) for number in range(20)])
+        await stream.drained(30)
+        assert not relay.failing
+
+    assert await told(stream) == {number: [1, 2] for number in range(20)}

@@ -99,15 +99,20 @@ class Cluster:
         async with administrator(self.bootstrap) as admin:
             await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
 
-    async def account(self, topic: str) -> str:
-        """Who leads and who is in step, as each member alone tells it, and the last of what each has logged."""
+    async def account(self) -> str:
+        """Where not every replica is in step, as each member alone tells it, and the last of what each has logged."""
         lines: list[str] = []
         for number, member in self.members.items():
             try:
                 async with administrator(member.bootstrap) as admin:
-                    [told] = await admin.describe_topics([topic])
-                parts = [(one["partition"], one["leader"], one["isr"]) for one in told["partitions"]]
-                lines.append(f"broker {number}: {sorted(parts)}")
+                    topics = await admin.describe_topics(await admin.list_topics())
+                short = [
+                    (topic["topic"], one["partition"], one["leader"], one["isr"])
+                    for topic in topics
+                    for one in topic["partitions"]
+                    if len(one["isr"]) < len(self.members)
+                ]
+                lines.append(f"broker {number}, of {len(topics)} topics not whole: {sorted(short)}")
             except KafkaError as error:
                 lines.append(f"broker {number}: {error!r}")
             logged = member.log_file.read_text().splitlines()

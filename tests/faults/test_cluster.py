@@ -64,7 +64,7 @@ class Scene:
     async def account(self) -> str:
         """How everything stands, for whoever wants to know why something does not get on."""
         rows = await outbox_rows(self.stage.database)
-        return f"{rows} rows in the outbox, {self.follower.count} followed\n{await self.cluster.account(self.stage.topic)}"
+        return f"{rows} rows in the outbox, {self.follower.count} followed\n{await self.cluster.account()}"
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from consent_service.domain.partitions import SHARD_GROUPS
-from consent_service.events.publishing.kafka import Kafka, Publisher
+from consent_service.events.publishing.kafka import Kafka, Publisher, PublishingFailed
 from consent_service.events.publishing.lane import Lane
 from consent_service.events.publishing.trouble import Trouble
 from consent_service.events.publishing.uplink import Uplink
@@ -25,7 +25,7 @@ LEASE_S = 7.0
 RENEW_AFTER_S = 1.0
 #: The holder stops this much earlier than the database would let others in.
 LEASE_MARGIN_S = 1.0
-#: A relay that gets nothing to Kafka for so long stands back for others, if there are any, for as long again.
+#: A relay that gets nothing to Kafka for so long begins anew; if there are others, after as long a time.
 STAND_BACK_S = 10.0
 #: How soon it asks again while it holds more than its share.
 _LEAVE_S = 0.1
@@ -88,12 +88,14 @@ class Groups:
             return
         if not self._names:
             self._names = f"consent-relay-{await read_ledger_id(connection)}-"
-        if self._shared and self._nothing_gets_through(now):
-            _log.warning("nothing gets through; the groups of shards are left to others")
-            await self.drop_all()
-            await self.give_back(connection)
-            self._renew_at = now + STAND_BACK_S
-            return
+        if self._nothing_gets_through(now):
+            await self._begin_anew()
+            if self._shared:
+                _log.warning("nothing gets through; the groups of shards are left to others")
+                await self.give_back(connection)
+                self._trouble.over_for(self)
+                self._renew_at = now + STAND_BACK_S
+                return
         busy = {group for group, work in self._works.items() if work.task is not None}
         share, held = await take_leases(connection, self._holder, LEASE_S, busy=busy)
         self._shared = share < SHARD_GROUPS
@@ -109,12 +111,22 @@ class Groups:
         if not self._works:
             # Whoever seized them may make topics anew, to which nothing old of ours may go.
             await self._uplink.close()
-            self._through_at = now
+            self.got_through()
         for group in held:
             if group not in self._works:
                 name = f"{self._names}{group}"
                 self._works[group] = Work(Lane(group, Publisher(self._uplink, name=name)))
         _log.info("groups of shards to publish", extra={"count": len(held)})
+
+    async def _begin_anew(self) -> None:
+        """With lanes and connections that know nothing of before: Kafka may be there, and these of no use any more."""
+        self._trouble.begin_for(self, PublishingFailed("nothing gets through"))
+        await self.drop_all()
+        self.got_through()
+
+    def got_through(self) -> None:
+        """Kafka has something more of what a lane has to say."""
+        self._through_at = asyncio.get_running_loop().time()
 
     def _nothing_gets_through(self, now: float) -> bool:
         """Whether every lane fails, or could not begin, for some time. One that fills a topic does neither."""
@@ -143,8 +155,9 @@ class Groups:
             if error is None:
                 published += task.result()
                 work.failures = 0
-                self._through_at = asyncio.get_running_loop().time()
+                self.got_through()
                 self._trouble.over_for(work)
+                self._trouble.over_for(self)
                 continue
             failures.append(error)
             work.failures += 1

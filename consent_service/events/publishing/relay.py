@@ -284,6 +284,7 @@ class Relay:
     async def _beat(self, work: Work) -> None:
         """In between, while a lane fills a topic: it lives, and nothing of its group is up to date."""
         assert self._backlog is not None
+        self._groups.got_through()
         now = asyncio.get_running_loop().time()
         if now >= work.heartbeat_at and work.lane.may_write(self._written):
             work.heartbeat_at = now + HEARTBEAT_S

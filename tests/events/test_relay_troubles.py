@@ -13,6 +13,7 @@ from consent_service.embedded.ports import free_port
 from consent_service.events.publishing import making
 from consent_service.events.publishing.groups import Groups
 from consent_service.events.publishing.lane import Lane
+from consent_service.events.publishing.uplink import Uplink
 from consent_service.events.wire.consume import read_change, read_state
 from consent_service.events.wire.topic_ids import read_topic_ids
 from consent_service.events.wire.topics import SETTINGS, kind_of, recipients_topics
@@ -215,3 +216,32 @@ async def test_a_relay_whose_connections_are_of_no_use_any_more_begins_anew(
         assert not relay.failing
 
     assert await told(stream) == {number: [1, 2] for number in range(20)}
+
+
+async def test_a_relay_whose_groups_another_took_is_in_trouble_no_more(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 0.2)
+
+    async def refused(*_: Any) -> None:
+        raise KafkaError
+
+    async with stream.relay() as relay:
+        await stream.append([a_record(1, 1)])
+        await stream.drained()
+        monkeypatch.setattr(Uplink, "claim", refused)
+        for work in relay._groups:
+            await work.lane.discard()
+
+        async def began_anew() -> bool:
+            return relay._groups in relay._trouble._failing
+
+        await eventually(began_anew)
+        await stream.run(
+            "update relay_leases set holder = 'another', expires_at = now() + interval '9 seconds'"
+        )
+
+        async def is_well() -> bool:
+            return not relay.failing
+
+        await eventually(is_well)

@@ -89,13 +89,13 @@ class Groups:
         if not self._names:
             self._names = f"consent-relay-{await read_ledger_id(connection)}-"
         if self._nothing_gets_through(now):
-            await self._begin_anew()
             if self._shared:
                 _log.warning("nothing gets through; the groups of shards are left to others")
+                await self.drop_all()
                 await self.give_back(connection)
-                self._trouble.over_for(self)
                 self._renew_at = now + STAND_BACK_S
                 return
+            await self._begin_anew()
         busy = {group for group, work in self._works.items() if work.task is not None}
         share, held = await take_leases(connection, self._holder, LEASE_S, busy=busy)
         self._shared = share < SHARD_GROUPS
@@ -104,6 +104,8 @@ class Groups:
         for place, group in enumerate(held):
             if group in self._works:
                 self._works[group].leaves = place >= share
+        if not held:
+            self._trouble.over_for(self)
         if set(held) == self._works.keys():
             return
         for group in self._works.keys() - held:
@@ -120,9 +122,9 @@ class Groups:
 
     async def _begin_anew(self) -> None:
         """With lanes and connections that know nothing of before: Kafka may be there, and these of no use any more."""
+        # The trouble of the lanes ends with them, and is not over.
         self._trouble.begin_for(self, PublishingFailed("nothing gets through"))
         await self.drop_all()
-        self.got_through()
 
     def got_through(self) -> None:
         """Kafka has something more of what a lane has to say."""
@@ -184,6 +186,7 @@ class Groups:
     async def give_back(self, connection: Connection) -> None:
         """All of them, at once, for whoever asks next."""
         self.ask_again()
+        self._trouble.over_for(self)
         await give_back_leases(connection, self._holder)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,9 +13,9 @@ from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer
 from consent_service.embedded.ports import free_port
 from tests.clients.gate.told import Told
+from tests.clients.recipient import systems
 from tests.clients.recipient.systems import QUICK, System, obeying
 from tests.clients.recipient.topics import Topics, a_step
-from tests.events.streams import eventually
 
 LATE = msgspec.structs.replace(QUICK, answer_s=5.0)
 GATE, RECIPIENT = "consent_client.gate.kafka", "consent_client.recipient"
@@ -24,19 +24,15 @@ COMPLAINTS = 10
 #: Both wait longer and longer between two tries.
 PATIENCE_S = 45.0
 
-
-async def until(happened: Callable[[], bool]) -> None:
-    async def so() -> bool:
-        return happened()
-
-    await eventually(so, PATIENCE_S)
+until = partial(systems.until, patience_s=PATIENCE_S)
 
 
 @pytest.mark.timeout(180)
 async def test_a_gate_and_a_recipient_say_once_where_kafka_is_not_and_once_that_it_is_there_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING)
+    for name in (None, "aiokafka"):  # whose level our own commands set, for a process of their own
+        caplog.set_level(logging.WARNING, name)
     port = free_port()
     address, system = f"127.0.0.1:{port}", System()
     topics, told = Topics(address, "late"), Told(address, "late")

@@ -89,13 +89,13 @@ async def obeying(
         await asyncio.wait_for(running, PATIENCE_S)
 
 
-async def until(happened: Callable[[], bool]) -> None:
+async def until(happened: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Return as soon as it is so. Raises TimeoutError."""
 
     async def so() -> bool:
         return happened()
 
-    await eventually(so)
+    await eventually(so, patience_s)
 
 
 def only(number: int) -> Callable[[Change], bool]:

@@ -92,8 +92,14 @@ class Stage:
     """Made by `staged`. `subjects`: how many persons a database begins with where the figure names no size."""
 
     def __init__(
-        self, stack: AsyncExitStack, folder: Path, postgres: PostgresServer, kafka: KafkaServer
+        self,
+        stack: AsyncExitStack,
+        folder: Path,
+        postgres: PostgresServer,
+        kafka: KafkaServer,
+        subjects: int,
     ) -> None:
+        self.subjects = subjects
         self._stack = stack
         self._folder = folder
         self._postgres = postgres
@@ -101,9 +107,8 @@ class Stage:
         self._relays: dict[str, list[Served]] = {}
         self.bootstrap = kafka.bootstrap
 
-    async def prepare(self, subjects: int) -> None:
+    async def prepare(self) -> None:
         """A migrated database with the sample catalogue, to copy from; the echo; the table of pgbench."""
-        self.subjects = subjects
         await prepare(self._postgres.url(), TEMPLATE, {role: self._postgres.password(role) for role in ROLES})
         await migrate(self._postgres.url("consent_owner", TEMPLATE))
         files = read_files(sample_paths())
@@ -283,8 +288,8 @@ async def staged(subjects: int) -> AsyncIterator[Stage]:
         kafka = KafkaServer(folder / "kafka", cache_dir=cache_dir())
         await stack.enter_async_context(postgres)
         await stack.enter_async_context(kafka)
-        stage = Stage(stack, folder, postgres, kafka)
-        await stage.prepare(subjects)
+        stage = Stage(stack, folder, postgres, kafka, subjects)
+        await stage.prepare()
         yield stage
 
 

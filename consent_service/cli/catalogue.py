@@ -182,11 +182,15 @@ def _counted(changes: Sequence[PlannedChange]) -> Counter[str]:
 
 
 def _told(total: Counter[str]) -> str:
-    return ", ".join(f"{number} {word}{'s' if number > 1 else ''}" for word, number in total.items())
+    return ", ".join(_number_of(word, number) for word, number in total.items())
 
 
 def _files(number: int) -> str:
-    return f"{number} file{'s' if number != 1 else ''}"
+    return _number_of("file", number)
+
+
+def _number_of(word: str, number: int) -> str:
+    return f"{number} {word}{'s' if number != 1 else ''}"
 
 
 def _contents(file: CatalogueFile) -> str:

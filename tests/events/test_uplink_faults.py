@@ -14,10 +14,10 @@ from aiokafka.protocol.produce import ProduceRequest
 from consent_service.domain.partitions import SHARD_GROUPS
 from consent_service.events.publishing import uplink as uplinks
 from consent_service.events.publishing.groups import Work
-from consent_service.events.publishing.kafka import Kafka, Publisher, PublishingFailed
+from consent_service.events.publishing.kafka import Kafka, PublishingFailed
 from consent_service.events.publishing.lane import Lane
 from consent_service.events.publishing.relay import Relay
-from consent_service.events.publishing.uplink import SEND_TIMEOUT_S, Uplink
+from consent_service.events.publishing.uplink import SEND_TIMEOUT_S
 from consent_service.storage.relaying import Filled, read_backlog
 from tests.events.streams import Stream, opened
 from tests.events.test_uplink import found, lanes, some
@@ -49,26 +49,18 @@ async def test_what_a_lane_gave_up_before_it_left_is_not_sent_to_a_topic_that_wa
 
         monkeypatch.undo()
         await stream.delete_topic(stream.changes)
-        async with Publishing(stream) as other:
+        other = Kafka(stream.bootstrap).publisher()
+        try:
             await other.prepare({stream.changes})
             # All its partitions have leaders now; no lane has spoken there yet.
             assert (await other.send([*some(stream.changes, 0, 9, 12)])).failure is None
+        finally:
+            await other.close()
         may_connect.set()
         if uplink._requests:
             await asyncio.wait([*uplink._requests])
 
     assert {message.value for message in await stream.messages(stream.changes)} == {b"9"}
-
-
-class Publishing:
-    def __init__(self, stream: Stream) -> None:
-        self.publisher = Publisher(Uplink(stream.bootstrap), replication=1)
-
-    async def __aenter__(self) -> Publisher:
-        return self.publisher
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.publisher.close()
 
 
 async def test_a_lane_whose_name_cannot_be_claimed_cuts_no_other_lane(

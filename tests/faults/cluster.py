@@ -116,9 +116,8 @@ class Cluster:
             except KafkaError as error:
                 lines.append(f"broker {number}: {error!r}")
             logged = member.log_file.read_text().splitlines()
-            lines += [line for line in logged if not any(words in line for words in EXPECTED)][
-                -ACCOUNT_LINES:
-            ]
+            unexpected = [line for line in logged if not any(words in line for words in EXPECTED)]
+            lines += unexpected[-ACCOUNT_LINES:]
         return "\n".join(lines)
 
     async def _all(self, topic: str, holds: Callable[[Any], bool]) -> bool:

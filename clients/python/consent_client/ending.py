@@ -12,6 +12,7 @@ BROKEN = (KafkaError, OSError, TimeoutError, RuntimeError)
 
 #: Longer than anything takes that has heard it.
 _AGAIN_S = 5.0
+_STOP_S = 2.0
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
@@ -23,7 +24,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         going_on = (await asyncio.wait(going_on, timeout=_AGAIN_S))[1]
 
 
-async def stop(client: Any, within_s: float) -> None:
+async def stop(client: Any, within_s: float = _STOP_S) -> None:
     """Stop a consumer or producer of aiokafka, whose own `stop` may wait for ever for a task that it told to end.
 
     What is left after `within_s` is cut off. That Kafka is away or refuses is not raised.

@@ -146,10 +146,8 @@ class Relay:
             self._wake.clear()
             try:
                 begun = await self._round()
-            except (
-                Exception,
-                asyncio.CancelledError,
-            ) as error:  # whatever it is, the rows are there: try again
+            except (Exception, asyncio.CancelledError) as error:
+                # Whatever it is, the rows are still there: try again.
                 if _is_cancelled():
                     raise
                 if stopping:

@@ -25,7 +25,6 @@ _log = logging.getLogger(__name__)
 ANSWER_S = 5.0
 #: How often it is asked whether the topics are still the same.
 LOOK_S = 2.0
-_CLOSE_S = 2.0
 _AGAIN_S = (0.2, 2.0)
 #: A message whose subject nobody can tell is still there the next time, so that takes longer and longer.
 _DAMAGED_AGAIN_S = (1.0, 300.0)
@@ -108,7 +107,7 @@ class KafkaSource:
                 await consumer.start()
             yield consumer
         finally:
-            await stop(consumer, _CLOSE_S)
+            await stop(consumer)
 
     async def _join(self, consumer: Any, knowledge: Knowledge) -> None:
         """Go on where it was left; at the beginning, or where the topics are new ones, from the start."""

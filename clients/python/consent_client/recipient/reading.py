@@ -15,7 +15,6 @@ from consent_client.errors import Unavailable
 
 _FETCH_MS = 500
 _CONNECT_S = 2.0
-_CLOSE_S = 2.0
 
 
 class Reading:
@@ -66,4 +65,4 @@ async def _close(consumer: Any, starting: asyncio.Task[None]) -> None:
     # What is cut off in the middle of connecting aiokafka leaves open.
     await asyncio.wait({starting}, timeout=_CONNECT_S)
     await end(starting)
-    await stop(consumer, _CLOSE_S)
+    await stop(consumer)

@@ -19,7 +19,6 @@ from consent_client.wire.topics import acks_topic
 from consent_client.wire.writing import acknowledgement_message
 
 _log = logging.getLogger("consent_client.recipient")
-_CLOSE_S = 2.0
 _UNKNOWN_RECORD = (404, 409, 422)
 
 
@@ -105,7 +104,7 @@ async def _ended(producer: Any) -> None:
         held._pending_batches.add(batch)  # noqa: SLF001
         batch.future.cancel()
         batch._drain_waiter.cancel()  # noqa: SLF001
-    await stop(producer, _CLOSE_S)
+    await stop(producer)
 
 
 class HttpAcknowledging:

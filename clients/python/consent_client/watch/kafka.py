@@ -20,7 +20,6 @@ from consent_client.wire.topics import changes_topic
 
 _log = logging.getLogger(__name__)
 _POLL_MS = 1000
-_CLOSE_S = 2.0
 #: How often it is asked whether Kafka is still there, and how long that may take.
 _LOOK_S = 2.0
 _ANSWER_S = 5.0
@@ -82,7 +81,7 @@ async def read_changes(
                 yield None
     finally:
         await end(*looking)
-        await stop(consumer, _CLOSE_S)
+        await stop(consumer)
 
 
 async def _start(

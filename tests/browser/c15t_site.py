@@ -98,7 +98,7 @@ def saving(answer: Any) -> bool:
 
 async def asks(page: Page, *, yes: bool = True) -> None:
     """The client knows how to ask, and shows its banner, or does not."""
-    await page.wait_for_function("window.consentStore?.getState().hasFetchedBanner")
+    await page.wait_for_function("() => window.consentStore?.getState().hasFetchedBanner")
     assert await page.locator("#banner").is_visible() is yes
 
 

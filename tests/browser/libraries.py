@@ -24,7 +24,7 @@ await runKlaro(consent, klaro, {CONFIG});
     show="#klaro .cookie-notice .cn-learn-more",
     save="#klaro .cm-modal .cm-btn-accept",
     switch="#klaro .cm-modal #service-item-{purpose}",
-    denied="!klaro.getManager({{}}).getConsent('{purpose}')",
+    denied="() => !klaro.getManager({{}}).getConsent('{purpose}')",
 )
 #: Without `hideFromBots` it shows nothing to a browser that is driven.
 COOKIECONSENT = Library(
@@ -48,5 +48,5 @@ await runCookieConsent(consent, CookieConsent, {hideFromBots: false CONFIG} OPTI
     show="#cc-main .cm [data-role=show]",
     save="#cc-main .pm [data-role=save]",
     switch="#cc-main .pm input[value='{purpose}']",
-    denied="!CookieConsent.acceptedCategory('{purpose}')",
+    denied="() => !CookieConsent.acceptedCategory('{purpose}')",
 )

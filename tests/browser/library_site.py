@@ -79,7 +79,7 @@ class LibraryPage:
         """Open it, and return once the banner's code has run."""
         html = _PAGE.format(**self._parts)
         await self.page.goto(self.stage.web.page(path, html))
-        await self.page.wait_for_function("window.running")
+        await self.page.wait_for_function("() => window.running")
 
     async def visitor(self) -> str:
         visitor: str = await self.page.evaluate("consent.visitor()")

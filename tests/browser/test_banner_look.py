@@ -137,4 +137,4 @@ async def test_the_measure_of_what_moves_would_have_seen_it(stage: Stage, page: 
         "document.body.prepend(Object.assign(document.createElement('h2'), { textContent: 'An ad' }))"
     )
 
-    await page.wait_for_function("moved > 0")
+    await page.wait_for_function("() => moved > 0")

@@ -46,7 +46,7 @@ async def waiting(page: Page) -> list[Any]:
 
 
 async def all_told(page: Page) -> None:
-    await page.wait_for_function("!localStorage['consent:ansettr-web:waiting']")
+    await page.wait_for_function("() => !localStorage['consent:ansettr-web:waiting']")
 
 
 async def test_a_choice_made_offline_is_told_once_the_network_is_back(site: TaggedPage) -> None:
@@ -177,7 +177,7 @@ async def test_a_choice_in_one_tab_takes_the_banner_of_the_other_away(site: Tagg
     await other.button(other.banner, "accept_all").click()
 
     await expect(site.banner).to_have_count(0)
-    await site.page.wait_for_function("consent.allows('matomo')")
+    await site.page.wait_for_function("() => consent.allows('matomo')")
 
 
 async def test_two_tabs_that_wait_tell_the_same_choice(site: TaggedPage, stage: Stage) -> None:
@@ -319,7 +319,7 @@ async def test_a_page_out_of_the_back_forward_cache_knows_what_was_withdrawn_mea
 
     await site.page.go_back(wait_until="commit")
 
-    await site.page.wait_for_function("window.wasKept === true")
+    await site.page.wait_for_function("() => window.wasKept === true")
     await expect(site.page.locator("img[src]")).to_have_count(0)
 
 

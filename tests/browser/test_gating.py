@@ -174,11 +174,11 @@ async def test_the_cookies_of_a_tag_go_with_its_consent(site: TaggedPage) -> Non
     tag = '<script type="text/plain" data-consent="matomo" data-consent-src="{tags}/cookies.js"></script>'
     await site.visit(tag, data='data-matomo="matomo"')
     await site.choose(matomo=True)
-    await site.page.wait_for_function("document.cookie.includes('_pk_id')")
+    await site.page.wait_for_function("() => document.cookie.includes('_pk_id')")
 
     await site.choose(matomo=False)
 
-    await site.page.wait_for_function("!document.cookie.includes('_pk_id')")
+    await site.page.wait_for_function("() => !document.cookie.includes('_pk_id')")
     assert "mine=1" in await site.page.evaluate("document.cookie")
 
 
@@ -230,7 +230,7 @@ async def test_a_tag_without_the_nonce_is_refused_by_the_page_and_not_smuggled_i
     await site.visit(policy=NONCED.format(tags=site.tags.origin))
 
     await site.button(site.banner, "accept_all").click()
-    await site.page.wait_for_function("refused.length >= 3")
+    await site.page.wait_for_function("() => refused.length >= 3")
 
     assert not {"/matomo.js", "/pixel.js", "/profile.hit"} & await site.asked()
 

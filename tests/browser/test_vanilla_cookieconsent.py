@@ -79,7 +79,7 @@ async def test_a_category_stands_for_its_purposes_and_a_service_for_one(stage: S
     assert await site.asked() == {"/pixel.js", "/pixel.hit"}
     await site.stage.withdraw_by_telephone(await site.visitor(), "pixel")
     await site.visit("/next")
-    await page.wait_for_function("!CookieConsent.acceptedService('pixel', 'marketing')")
+    await page.wait_for_function("() => !CookieConsent.acceptedService('pixel', 'marketing')")
     await site.stage.agrees(
         await site.visitor(), "matomo refuse", "pixel grant", "profile refuse", "pixel withdraw"
     )

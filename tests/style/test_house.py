@@ -115,6 +115,13 @@ def test_nothing_sleeps_to_wait_in_tests() -> None:
     assert [name for name in python("tests/") if calls(name) & {"time.sleep", "sleep"}] == []
 
 
+def test_pages_are_waited_for_with_functions() -> None:
+    """An expression becomes code anew at each look, which a page's strict policy refuses from the second look on."""
+    expression = re.compile(r"""wait_for_function\(\s*f?["'](?![^"']*=>)""")
+
+    assert [name for name in python("tests/browser/") if expression.search(text(name))] == []
+
+
 def test_no_file_names_a_registry_or_a_machine() -> None:
     """Lock files carry names, versions and hashes only; no path of anybody's machine."""
     words = (

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # or commit.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null \
 	|| git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main)
-INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all:
+INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: --no-compile
 
 # Kafka's jars are fetched and prepared ahead, unless a broker of your own is named.
 ENGINES := test -n "$$CONSENT_KAFKA_BOOTSTRAP" || $(PYTHON) -m consent_service.embedded "$$CONSENT_CACHE_DIR"
@@ -20,7 +20,7 @@ NPM := $(PYTHON) -m tests.npm
 COMPILED := $(PYTHON) -m compileall -q consent_service clients/python/consent_client
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check demo bench screenshots lock audit proto web clean
+.PHONY: help run test soak check lint demo bench screenshots lock audit proto web clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +31,12 @@ run: $(VENV)/.service ## start everything on this machine: PostgreSQL, Kafka, sa
 demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal, consumers that stop (ARGS=...)
 	@exec $(PYTHON) -m consent_service demo $(ARGS)
 
-# What `check` has just run is left out.
-test: check ## the whole test suite, installing what it needs (ARGS=... for pytest)
+test: lint ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
 	@$(FIND_CHROMIUM)
 	@$(NPM)
 	@$(COMPILED)
-	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --ignore=tests/style $(ARGS)
+	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
 	@$(ENGINES)
@@ -45,7 +44,11 @@ soak: $(VENV)/.development ## the tests that have a long variant, at length: mor
 	@$(NPM)
 	@exec env CONSENT_SOAK=1 $(PYTHON) -m pytest -m soak -v -o log_cli=true $(ARGS)
 
-check: $(VENV)/.development ## format, lint, strict types, import rules, the Kafka contract, size limits
+check: lint ## format, lint, strict types, import rules, the Kafka contract, size limits
+	$(PYTHON) -m pytest -q tests/style
+
+# What `test` runs too; size limits are tests.
+lint: $(VENV)/.development
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
@@ -54,7 +57,6 @@ check: $(VENV)/.development ## format, lint, strict types, import rules, the Kaf
 	@if git cat-file -e "$(BASE):proto" 2>/dev/null; \
 	then echo "$(BIN)/buf breaking --against $(BASE)"; $(BIN)/buf breaking --against ".git#ref=$(BASE)"; \
 	else echo "buf breaking: skipped, there is no agreed contract to compare with yet"; fi
-	$(PYTHON) -m pytest -q tests/style
 
 bench: $(VENV)/.development ## measure each path beside the figure it is compared with (ARGS=...)
 	@exec $(PYTHON) -m benchmarks $(ARGS)
@@ -113,7 +115,8 @@ $(VENV)/.development: requirements-dev.lock $(VENV)/.made
 	@$(call command)
 	@touch $@ $(VENV)/.service
 
-# One line a package; pip's exit code comes through the pipe as the last line.
+# One line a package; pip's exit code comes through the pipe as the last line. Compiled is on all cores, which pip does not;
+# some packages hold templates that are no Python.
 define install
 echo "installing what $(1) holds"; \
 { $(INSTALL) --requirement $(1); echo "exit $$?"; } | awk ' \
@@ -121,6 +124,7 @@ echo "installing what $(1) holds"; \
 	/^Installing collected/ { print "  unpacking"; fflush() } \
 	/^exit / { code = $$2 } \
 	END { exit code }'
+@$(PYTHON) -m compileall -qq -j 0 $(VENV)/lib || true
 endef
 
 # The packages run from the checkout; these are their commands.

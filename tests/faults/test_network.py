@@ -31,7 +31,7 @@ PAIRS = (
     *("relay-Kafka", "consumer-Kafka", "feed-Kafka"),
 )
 #: Which are spoiled at the same moment. In the short variant some wait for the same time-outs together.
-TOGETHER: list[tuple[str, ...]] = [PAIRS[:1], PAIRS[1:4], PAIRS[4:]]
+TOGETHER: list[tuple[str, ...]] = [PAIRS[:1], PAIRS[1:]]
 ALONE: list[tuple[str, ...]] = [(pair,) for pair in PAIRS]
 ROUNDS = soak(1, 4)
 CLIENTS = 16

@@ -37,7 +37,7 @@ PERSONS = 6
 pytestmark = pytest.mark.soak
 
 CALLS_MIN = soak(1_000, 10_000)
-EXAMPLES = soak(20, 900)
+EXAMPLES = soak(10, 900)
 #: One in so many Idempotency-Keys is sent as it was made, often for the second time.
 KEPT_KEYS = 4
 _calls = itertools.count(1)

@@ -118,7 +118,7 @@ async def test_R22_without_a_condition_somebody_sees_anothers(
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    "mutant", soak(mutants("consent_service")[::9], mutants("consent_service")), ids=lambda one: one.name
+    "mutant", soak(mutants("consent_service")[::18], mutants("consent_service")), ids=lambda one: one.name
 )
 async def test_R22_without_a_condition_a_route_shows_anothers(worlds: Worlds, mutant: Mutant) -> None:
     with mutant.at_work():

@@ -31,12 +31,13 @@ run: $(VENV)/.service ## start everything on this machine: PostgreSQL, Kafka, sa
 demo: $(VENV)/.service ## the main job told in the terminal: consent, withdrawal, consumers that stop (ARGS=...)
 	@exec $(PYTHON) -m consent_service demo $(ARGS)
 
+# Three processes on two cores: a quarter of the time one waits for a limit to pass.
 test: lint ## the whole test suite, installing what it needs (ARGS=... for pytest)
 	@$(ENGINES)
 	@$(FIND_CHROMIUM)
 	@$(NPM)
 	@$(COMPILED)
-	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@exec $(PYTHON) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.development ## the tests that have a long variant, at length: more kills, outages and examples (ARGS=...)
 	@$(ENGINES)

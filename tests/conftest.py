@@ -16,7 +16,7 @@ from consent_service.cli.run import cache_dir
 from consent_service.embedded import KafkaServer, PostgresServer
 from tests.databases import TestDatabase, copy_template, drop, make_template
 
-#: Whole processes under load, kills and outages: one after the other, with at most one process of tests beside them.
+#: Whole processes under load, kills and outages: one after the other, with the other processes of tests beside them.
 _ONE_BY_ONE = frozenset({"benchmarks", "cli", "endtoend", "faults", "packaging"})
 #: One after the other, beside anything: each process of tests that runs some has a Kafka and a browser.
 _TOGETHER = frozenset({"browser"})

@@ -18,6 +18,7 @@ from benchmarks.receiving import EVENTS, receive
 from benchmarks.rows import RECORDS_EACH
 from benchmarks.stage import Service, Stage
 from benchmarks.sweeping import sweep
+from benchmarks.verifying import verify
 
 ROUNDS = 5
 SUBJECTS_ASKED_MAX = 50_000
@@ -222,6 +223,14 @@ _WITHOUT_SIZE: dict[str, tuple[str, Measure]] = {
 }
 
 
+_BY_SIZE: dict[str, Callable[[Stage, str, float], Awaitable[list[Figure]]]] = {
+    "memory": lambda stage, size, _: _memory(stage, size),
+    "gate_bootstrap": lambda stage, size, _: gating.bootstrap(stage, size, _count(size)),
+    "sweep": lambda stage, size, seconds: sweep(stage, _count(size), seconds),
+    "verify": lambda stage, size, _: verify(stage, size, _count(size)),
+}
+
+
 def plan_measures(names: Sequence[str]) -> list[Measure]:
     """What has to be run for these names, each once, in this order. Raises ValueError for an unknown name."""
     measures: dict[str, Measure] = {}
@@ -248,9 +257,6 @@ def _measure(name: str) -> tuple[str, Measure]:
     if found := re.fullmatch(r"event_latency(?:_p50|_p99)?_(\d+)", name):
         rate = int(found[1])
         return f"event {rate}", lambda stage, seconds: _event_latency(stage, rate, seconds)
-    if found := re.fullmatch(r"memory_(\d+[km])", name):
-        rows = found[1]
-        return name, lambda stage, _: _memory(stage, rows)
     if found := re.fullmatch(r"relay_drain_(\d+)(_memory)?", name):
         relays = int(found[1])
         return f"drain {relays}", lambda stage, _: drain(stage, relays)
@@ -266,10 +272,8 @@ def _measure(name: str) -> tuple[str, Measure]:
         return _WITHOUT_SIZE[name]
     if name == "gate_bytes_per_pair":
         name = "gate_bootstrap_1m"
-    if found := re.fullmatch(r"gate_bootstrap_(\d+[km])", name):
-        size = found[1]
-        return name, lambda stage, _: gating.bootstrap(stage, size, _count(size))
-    if found := re.fullmatch(r"sweep_(\d+[km])(_people_p99)?", name):
-        ended = _count(found[1])
-        return f"sweep {ended}", lambda stage, seconds: sweep(stage, ended, seconds)
+    if found := re.fullmatch(r"([a-z_]+)_(\d+[km])(_memory|_people_p99)?", name):
+        kind, size = found[1], found[2]
+        if measure := _BY_SIZE.get(kind):
+            return f"{kind} {size}", lambda stage, seconds: measure(stage, size, seconds)
     raise ValueError(name)

@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 import msgspec
 
-from benchmarks import acting, asker, generator, latency, producer, readers, recipients
+from benchmarks import acting, asker, comparison, generator, latency, producer, readers, recipients
 from benchmarks.messages import CONTROLLER, SITE, Person
 from benchmarks.rows import fill, people
 from benchmarks.served import PUBLISHING, SERVING, SWEEPING, Served
@@ -171,6 +171,9 @@ class Stage:
     def superuser_url(self, database: str) -> str:
         return self._postgres.url(database=database)
 
+    def auditor_url(self, database: str) -> str:
+        return self._postgres.url("consent_auditor", database)
+
     async def sweeper(self, database: str) -> Served:
         """A sweeper on that database, as a process."""
         environment = self._environment(database)
@@ -185,6 +188,9 @@ class Stage:
 
     async def receive(self, plan: recipients.Plan) -> recipients.Outcome:
         return await _plan("benchmarks.recipients", plan, recipients.Outcome)
+
+    async def compare(self, plan: comparison.Plan) -> comparison.Outcome:
+        return await _plan("benchmarks.comparison", plan, comparison.Outcome)
 
     async def produce(self, plan: producer.Plan) -> producer.Outcome:
         return await _plan("benchmarks.producer", plan, producer.Outcome)

@@ -116,8 +116,8 @@ $(VENV)/.development: requirements-dev.lock $(VENV)/.made
 	@$(call command)
 	@touch $@ $(VENV)/.service
 
-# One line a package; pip's exit code comes through the pipe as the last line. Compiled is on all cores, which pip does not;
-# some packages hold templates that are no Python.
+# One line a package; pip's exit code comes through the pipe as the last line. What it unpacks is compiled on all cores, which
+# pip does not do; some packages hold templates that are no Python, and are left as they are.
 define install
 echo "installing what $(1) holds"; \
 { $(INSTALL) --requirement $(1); echo "exit $$?"; } | awk ' \

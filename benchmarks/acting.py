@@ -5,17 +5,16 @@ outcome on output. Caller and recipient are one process, so that one clock tells
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from uuid import UUID
 
 import msgspec
-import uvloop
 from consent_client import ConsentClient, Limits, Recipient
 from consent_client.model import Change
 
 from benchmarks.generator import percentile
 from benchmarks.messages import CONTROLLER, PURPOSE
+from benchmarks.plans import carry_out
 
 RECIPIENT = "matomo"
 _PATIENCE_S = 30.0
@@ -94,10 +93,5 @@ async def _settled(client: ConsentClient, record_id: UUID) -> bool:
     return any(one.recipient == RECIPIENT and one.settled_at is not None for one in recipients)
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

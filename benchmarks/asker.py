@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,6 +15,8 @@ import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from consent_client.gate import ConsentGate
 from consent_client.wire.topics import state_topic
+
+from benchmarks.plans import carry_out
 
 #: What is read was told before, and nobody goes on telling.
 IN_TOUCH = timedelta(hours=1)
@@ -142,10 +143,5 @@ async def _bare(plan: Plan) -> float:
         await consumer.stop()
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run, asyncio.run)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import resource
-import sys
 
 import msgspec
 import psutil
-import uvloop
 
+from benchmarks.plans import carry_out
+from benchmarks.served import BYTES_PER_MB
 from consent_service.events.checking.verify import verify_stream
 from consent_service.storage.database import open_database
 
 _STATEMENT_TIMEOUT_S = 120.0
-_BYTES_PER_MB = 1_000_000
 _BYTES_PER_KIB = 1024
 
 
@@ -35,7 +34,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 async def run(plan: Plan) -> Outcome:
-    before = psutil.Process().memory_info().rss / _BYTES_PER_MB
+    before = psutil.Process().memory_info().rss / BYTES_PER_MB
     async with open_database(
         plan.database_url,
         connections_max=1,
@@ -49,14 +48,9 @@ async def run(plan: Plan) -> Outcome:
         faults=report.counts.total() + report.waiting + report.being_filled,
         seconds=report.seconds,
         before_mb=before,
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_KIB / _BYTES_PER_MB,
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_KIB / BYTES_PER_MB,
     )
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 
@@ -11,12 +10,11 @@ import asyncpg
 from benchmarks import producer
 from benchmarks.figures import Figure, figure
 from benchmarks.rows import RECORDS_EACH
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, emptied
 
 BACKLOG = 200_000
 ROUNDS = 3
-DRAINED_S = 100.0
-DRAINED_S_A_ROW = 0.001
+DRAINED_S = 300.0
 #: About what a relay has under way at once.
 BATCH = 2_400
 
@@ -37,13 +35,13 @@ async def drain(stage: Stage, relays: int) -> list[Figure]:
     connection = await asyncpg.connect(stage.superuser_url(database))
     rates, ceilings = [], []
     try:
-        await emptied(connection, BACKLOG)
+        await emptied(connection, DRAINED_S)
         for round_ in range(ROUNDS):
             plan = producer.Plan(stage.bootstrap, f"bare-{relays}-{round_}", BACKLOG, BATCH)
             ceilings.append((await stage.produce(plan)).rate)
             await stage_all(connection)
             began = time.perf_counter()
-            await emptied(connection, BACKLOG)
+            await emptied(connection, DRAINED_S)
             rates.append(BACKLOG / (time.perf_counter() - began))
             print(
                 f"  {relays} relays: {rates[-1]:,.0f} events/s; a producer alone: {ceilings[-1]:,.0f}",
@@ -63,10 +61,3 @@ async def drain(stage: Stage, relays: int) -> list[Figure]:
 async def stage_all(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Every record of the ledger is to be published, in one commit."""
     await connection.execute(_STAGE)
-
-
-async def emptied(connection: asyncpg.Connection[asyncpg.Record], rows: int) -> None:
-    """Return when nothing waits in the outbox any more, which held at most so many rows."""
-    async with asyncio.timeout(DRAINED_S + rows * DRAINED_S_A_ROW):
-        while await connection.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)

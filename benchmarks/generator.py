@@ -18,9 +18,9 @@ from typing import cast
 
 import httptools
 import msgspec
-import uvloop
 
 from benchmarks.messages import KINDS, Person
+from benchmarks.plans import carry_out
 
 WARM_UP_S = 0.5
 """Not counted: connections are opened, statements prepared."""
@@ -162,10 +162,5 @@ def _cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

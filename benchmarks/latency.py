@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -17,12 +16,12 @@ from typing import Any, cast
 
 import httptools
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.generator import percentile
 from benchmarks.messages import Person, records
+from benchmarks.plans import carry_out
 from consent_service.domain.partitions import CHANGES_PARTITIONS
 from consent_service.usecases.clock import new_id, now
 
@@ -243,10 +242,5 @@ async def _make_topic(plan: Plan) -> None:
         await admin.close()
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

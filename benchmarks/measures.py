@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from statistics import median_high
 
 from benchmarks import gating, generator, latency
@@ -223,12 +224,13 @@ _WITHOUT_SIZE: dict[str, tuple[str, Measure]] = {
 }
 
 
-_BY_SIZE: dict[str, Callable[[Stage, str, float], Awaitable[list[Figure]]]] = {
-    "memory": lambda stage, size, _: _memory(stage, size),
-    "gate_bootstrap": lambda stage, size, _: gating.bootstrap(stage, size, _count(size)),
-    "sweep": lambda stage, size, seconds: sweep(stage, _count(size), seconds),
-    "verify": lambda stage, size, _: verify(stage, size, _count(size)),
+_BY_SIZE: dict[str, Callable[[str, Stage, float], Awaitable[list[Figure]]]] = {
+    r"memory_(\d+[km])": lambda size, stage, _: _memory(stage, size),
+    r"gate_bootstrap_(\d+[km])": lambda size, stage, _: gating.bootstrap(stage, size, _count(size)),
+    r"sweep_(\d+[km])(?:_people_p99)?": lambda size, stage, seconds: sweep(stage, _count(size), seconds),
+    r"verify_(\d+[km])(?:_memory)?": lambda size, stage, _: verify(stage, size, _count(size)),
 }
+"""What is measured for a name that matches, of the size that it names."""
 
 
 def plan_measures(names: Sequence[str]) -> list[Measure]:
@@ -272,8 +274,7 @@ def _measure(name: str) -> tuple[str, Measure]:
         return _WITHOUT_SIZE[name]
     if name == "gate_bytes_per_pair":
         name = "gate_bootstrap_1m"
-    if found := re.fullmatch(r"([a-z_]+)_(\d+[km])(_memory|_people_p99)?", name):
-        kind, size = found[1], found[2]
-        if measure := _BY_SIZE.get(kind):
-            return f"{kind} {size}", lambda stage, seconds: measure(stage, size, seconds)
+    for pattern, measure in _BY_SIZE.items():
+        if found := re.fullmatch(pattern, name):
+            return f"{pattern} {found[1]}", partial(measure, found[1])
     raise ValueError(name)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from typing import Any
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaProducer
 
+from benchmarks.plans import carry_out
 from consent_service.domain.partitions import CHANGES_PARTITIONS
 from consent_service.events.publishing.administration import administering, make_topics
 from consent_service.events.wire.topics import changes_topic, state_topic
@@ -71,10 +70,5 @@ async def _send(producer: Any, topics: tuple[str, str], events: int) -> None:
     await asyncio.gather(*sent)
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import sys
 import time
 from typing import cast
 
 import msgspec
-import uvloop
 
 from benchmarks.latency import Callers
 from benchmarks.messages import Person, records
+from benchmarks.plans import carry_out
 
 OPEN_S = 60.0
 ARRIVES_S = 120.0
@@ -114,10 +113,5 @@ async def run(plan: Plan) -> Outcome:
     return Outcome(plan.readers * plan.records / seconds, seconds)
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

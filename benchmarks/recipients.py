@@ -5,16 +5,16 @@ on output.
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer
 from consent_client.model import Change
 from consent_client.recipient import Recipient
+
+from benchmarks.plans import carry_out
 
 CONTROLLER = "ansettr"
 PURPOSE = "nyhetsbrev"
@@ -100,10 +100,5 @@ async def run(plan: Plan) -> Outcome:
         return await recipient(plan, Path(folder))
 
 
-def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run)

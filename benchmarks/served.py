@@ -11,7 +11,7 @@ import psutil
 
 READY_S = 30.0
 STOP_S = 30.0
-_BYTES_PER_MB = 1_000_000
+BYTES_PER_MB = 1_000_000
 
 #: What a process says when it is ready; the port where it serves HTTP.
 SERVING = re.compile(r"serving url=http://[^:]+:(\d+)")
@@ -47,7 +47,7 @@ class Served:
 
     @property
     def resident_mb(self) -> float:
-        return float(psutil.Process(self.pid).memory_info().rss) / _BYTES_PER_MB
+        return float(psutil.Process(self.pid).memory_info().rss) / BYTES_PER_MB
 
     async def stop(self) -> None:
         if self._process.returncode is None:

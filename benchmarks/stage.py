@@ -81,10 +81,7 @@ class Service:
     async def drained(self) -> int:
         """Return when every event is published; how many waited when it was asked."""
         waited: int = await self._database.fetchval("select count(*) from outbox")
-        async with asyncio.timeout(DRAINED_S):
-            # The relay is in another process and tells nobody.
-            while await self._database.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await emptied(self._database, DRAINED_S)
         return waited
 
 
@@ -297,6 +294,14 @@ async def staged(subjects: int) -> AsyncIterator[Stage]:
         stage = Stage(stack, folder, postgres, kafka, subjects)
         await stage.prepare()
         yield stage
+
+
+async def emptied(connection: asyncpg.Connection[Any], limit_s: float) -> None:
+    """Return when nothing waits in the outbox any more. Raises TimeoutError."""
+    async with asyncio.timeout(limit_s):
+        # The relay is in another process and tells nobody.
+        while await connection.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def _plan(module: str, plan: msgspec.Struct, outcome: type[Outcome]) -> Outcome:

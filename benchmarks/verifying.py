@@ -7,10 +7,12 @@ import sys
 import asyncpg
 
 from benchmarks import comparison, recipients
-from benchmarks.draining import emptied, stage_all
+from benchmarks.draining import DRAINED_S, stage_all
 from benchmarks.figures import Figure, figure
 from benchmarks.rows import RECORDS_EACH
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, emptied
+
+_DRAINED_S_A_RECORD = 0.001
 
 
 async def verify(stage: Stage, size: str, records: int) -> list[Figure]:
@@ -21,7 +23,7 @@ async def verify(stage: Stage, size: str, records: int) -> list[Figure]:
     connection = await asyncpg.connect(stage.superuser_url(database))
     try:
         await stage_all(connection)
-        await emptied(connection, records)
+        await emptied(connection, DRAINED_S + records * _DRAINED_S_A_RECORD)
     finally:
         await connection.close()
     bare = await stage.receive(recipients.Plan(stage.bootstrap, prefix, f"{prefix}-bare", records, bare=True))

@@ -92,6 +92,12 @@ class BannerPage:
         posted: Any = response.request.post_data_json
         return dict(posted)
 
+    async def all_told(self) -> None:
+        """Return once the browser has nothing to tell any more."""
+        await self.page.wait_for_function(
+            "() => localStorage.getItem('consent:ansettr-web:waiting') === null"
+        )
+
     async def visitor(self) -> str:
         visitor: str = await self.page.evaluate("consent.visitor()")
         return visitor

@@ -102,6 +102,12 @@ async def asks(page: Page, *, yes: bool = True) -> None:
     assert await page.locator("#banner").is_visible() is yes
 
 
+async def keeps_to_send(page: Page, *, yes: bool = True) -> None:
+    """The client keeps something that it could not send, or has sent all of it."""
+    kept = "localStorage.getItem('c15t-pending-consent-submissions')"
+    await page.wait_for_function(f"() => {kept}" if yes else f"() => !{kept}")
+
+
 async def chooses(page: Page, **ticks: bool) -> None:
     """On the second layer, until the service has answered."""
     await page.click("#customize" if await page.locator("#banner").is_visible() else "#change")

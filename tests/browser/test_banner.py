@@ -136,7 +136,7 @@ async def test_settings_stay_open_while_the_service_answers(site: BannerPage) ->
         answered.set()
 
     await site.told(answer)
-    await site.page.wait_for_function("() => localStorage.getItem('consent:ansettr-web:waiting') === null")
+    await site.all_told()
     await expect(site.switch("matomo")).not_to_be_checked()
     await site.told(lambda: site.button(site.settings, "save").click())
 

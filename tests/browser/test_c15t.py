@@ -16,6 +16,7 @@ from tests.browser.c15t_site import (
     chooses,
     is_quiet,
     is_told,
+    keeps_to_send,
     saving,
     subject_of,
     waiting,
@@ -145,7 +146,7 @@ async def test_R39_what_could_not_be_sent_is_sent_again_and_is_one_record_each(
     await page.click("#customize")
     await page.set_checked("#dialog input[name=measurement]", True)
     await page.click("#save")
-    await page.wait_for_function("() => localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page)
     visitor = await subject_of(page)
     assert tried.count("POST") == 4
     assert await stage.records(visitor) == []
@@ -154,7 +155,7 @@ async def test_R39_what_could_not_be_sent_is_sent_again_and_is_one_record_each(
     async with page.expect_response(saving) as answered:
         await page.reload()
     assert (await answered.value).status == 201
-    await page.wait_for_function("() => !localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page, yes=False)
     await stage.agrees(visitor, *SOME)
     await asks(page, yes=False)
 
@@ -175,13 +176,13 @@ async def test_R39_an_answer_that_was_lost_leads_to_no_second_record(
     await asks(page)
     await page.route("**/c15t/subjects", loses)
     await page.click("#accept")
-    await page.wait_for_function("() => localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page)
     visitor = await subject_of(page)
     before = await stage.records(visitor)
     await page.unroute("**/c15t/subjects", loses)
     async with page.expect_response(saving) as answered:
         await page.reload()
-    await page.wait_for_function("() => !localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page, yes=False)
 
     assert (await answered.value).status == 200
     assert statuses == [201, 200, 200, 200]
@@ -199,14 +200,14 @@ async def test_R39_what_was_refused_later_stays_so_when_an_earlier_yes_is_sent_a
     await asks(page)
     await page.route("**/c15t/subjects", fails)
     await page.click("#accept")
-    await page.wait_for_function("() => localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page)
     visitor = await subject_of(page)
     await page.unroute("**/c15t/subjects", fails)
 
     answered: list[int] = []
     page.on("response", lambda answer: answered.append(answer.status) if saving(answer) else None)
     await chooses(page, measurement=False, marketing=False, functionality=False)
-    await page.wait_for_function("() => !localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page, yes=False)
 
     assert answered == [201, 201]
     assert [one for one in await stage.said(visitor) if "grant" in one] == []
@@ -222,7 +223,7 @@ async def test_R39_what_was_ticked_without_the_service_is_asked_again(
     await asks(page)
     assert await page.inner_text("#banner h2") == "We value your privacy"
     await page.click("#accept")
-    await page.wait_for_function("() => localStorage.getItem('c15t-pending-consent-submissions')")
+    await keeps_to_send(page)
     visitor = await subject_of(page)
 
     await page.unroute_all()

@@ -45,10 +45,6 @@ async def waiting(page: Page) -> list[Any]:
     return found
 
 
-async def all_told(page: Page) -> None:
-    await page.wait_for_function("() => !localStorage['consent:ansettr-web:waiting']")
-
-
 async def test_a_choice_made_offline_is_told_once_the_network_is_back(site: TaggedPage) -> None:
     await site.visit()
     await expect(site.banner).to_be_visible()
@@ -62,7 +58,7 @@ async def test_a_choice_made_offline_is_told_once_the_network_is_back(site: Tagg
     ids = posted(site.page.context)
 
     await site.page.context.set_offline(False)
-    await all_told(site.page)
+    await site.all_told()
 
     assert set(ids) == {kept["body"]["choice_id"]}
     await site.stage.agrees(visitor, *ACCEPTED)
@@ -80,7 +76,7 @@ async def test_what_was_chosen_while_the_service_was_away_is_told_by_the_next_pa
     ids = posted(site.page.context)
 
     await site.visit(path="/next")
-    await all_told(site.page)
+    await site.all_told()
 
     assert ids == [kept["body"]["choice_id"]]
     await site.stage.agrees(visitor, *ACCEPTED)
@@ -95,7 +91,7 @@ async def test_a_choice_whose_answer_was_lost_leads_to_one_record_each(site: Tag
     await site.page.unroute(CHOICES)
 
     await site.visit(path="/next")
-    await all_told(site.page)
+    await site.all_told()
 
     assert len(ids) == 2
     assert len(set(ids)) == 1
@@ -121,7 +117,7 @@ async def test_on_a_slow_network_nothing_runs_before_the_answer_and_the_next_pag
     answered.set()
     await site.button(site.banner, "accept_all").click()
     await site.ran(*EVERYTHING)
-    await all_told(site.page)
+    await site.all_told()
 
     answered.clear()
     site.tags.forget()
@@ -161,7 +157,7 @@ async def test_a_withdrawal_in_one_tab_stops_the_tags_of_the_other_and_is_told_o
     async with site.page.expect_event("load"), other.page.expect_event("load"):
         await other.choose(matomo=False, pixel=False)
     await site.stops("matomo")
-    await all_told(site.page)
+    await site.all_told()
 
     assert await site.page.locator("img[src]").count() == 0
     assert len(set(ids)) == 1
@@ -192,7 +188,7 @@ async def test_two_tabs_that_wait_tell_the_same_choice(site: TaggedPage, stage: 
 
     for tab in (site.page, other.page):
         await tab.evaluate("dispatchEvent(new Event('online'))")
-    await all_told(site.page)
+    await site.all_told()
 
     assert len(set(ids)) == 1
     await stage.agrees(await site.visitor(), *ACCEPTED)
@@ -314,7 +310,7 @@ async def test_a_page_out_of_the_back_forward_cache_knows_what_was_withdrawn_mea
     await site.page.evaluate("addEventListener('pageshow', (event) => (window.wasKept = event.persisted))")
     await site.visit(tags, path="/next", **kept)
     await site.choose(pixel=False)
-    await all_told(site.page)
+    await site.all_told()
     await stage.withdraw_by_telephone(await site.visitor(), "matomo")
 
     await site.page.go_back(wait_until="commit")

@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     statement_timeout_s: float = 10.0
     lock_timeout_s: float = 5.0
     shutdown_s: float = 10.0
-    """How long a stop waits for what was accepted."""
+    """How long a stop waits for what was accepted; half as long for Kafka to take it."""
     outbox_batch_rows_max: int = 500
     idempotency_keep_h: int = 48
     feed_heartbeat_s: float = 15.0

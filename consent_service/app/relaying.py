@@ -30,6 +30,7 @@ async def open_relay(settings: Settings, metrics: Metrics) -> AsyncIterator[Rela
             metrics,
             holder=process_name(),
             batch_rows_max=settings.outbox_batch_rows_max,
+            stop_s=settings.shutdown_s / 2,
         )
         async with (
             beside(hear_announcements(settings.relay_database_url, relay.wake), name="announcements heard"),

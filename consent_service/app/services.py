@@ -40,7 +40,7 @@ from consent_service.usecases.subjects import Subjects
 from consent_service.usecases.visitors import Visitors
 
 #: Words that are not kept by then are heard again.
-_HEARING_STOPS_S = 3.0
+_HEARING_STOPS_S = 1.0
 
 
 class ServiceHealth:

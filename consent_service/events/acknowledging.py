@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 #: How long connecting may take, and leaving.
 CONNECT_S = 10.0
-CLOSE_S = 2.0
+CLOSE_S = 1.0
 #: How often it is looked whether there are other topics, or the ledger is in another epoch.
 LOOK_S = 10.0
 #: The same while there is no topic yet; and the wait after a failure.
@@ -108,9 +108,11 @@ class Acknowledging:
         finally:
             # Cancelled, it would still wait for a broker that stands still, and the end of the service with it.
             leaving = asyncio.ensure_future(consumer.stop())
-            await asyncio.wait({leaving}, timeout=CLOSE_S)
-            leaving.cancel()
             leaving.add_done_callback(look_at)
+            try:
+                await asyncio.wait({leaving}, timeout=CLOSE_S)
+            finally:
+                leaving.cancel()
 
     async def _follow(self, consumer: Any, listening: Listening) -> None:
         """Until there is something else to listen to."""

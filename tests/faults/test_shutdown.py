@@ -27,8 +27,9 @@ EARLY_STOPS = soak(2, 40)
 LATER_S = 0.01
 CLIENTS = 64
 BETWEEN = 300
-#: A stop with healthy engines.
-STOP_S_MAX = 5.0
+#: A stop with healthy engines, far from any limit that the service has.
+STOP_S_MAX = 10.0
+UNHURRIED = {"CONSENT_SHUTDOWN_S": "30"}
 CLOSED = """
     select not exists (
         select from pg_stat_activity where usename = 'consent_service' and datname = current_database())
@@ -41,11 +42,11 @@ TAKEN = "port {} on 127.0.0.1 is taken by another program"
 async def test_R26_a_stop_under_load_answers_and_publishes_what_was_accepted(
     stage: Stage, signals: int
 ) -> None:
-    service = await stage.start()
+    service = await stage.start(**UNHURRIED)
     load = Load([stage.url], stage.token, await stage.persons(), seed=signals)
     for stop in range(STOPS):
         if stop:
-            service = await stage.start()
+            service = await stage.start(**UNHURRIED)
         refused = sum(said.refused for said in load.said)
         async with load.running(CLIENTS, insisting=False):
             await load.more(BETWEEN)
@@ -96,7 +97,7 @@ async def test_R26_what_waits_for_the_broker_is_published_before_the_end(
     stage: Stage, kafka: KafkaServer
 ) -> None:
     """The broker holds its breath when the signal comes, and goes on when all but the relay has ended."""
-    service = await stage.start()
+    service = await stage.start(**UNHURRIED)
     load = Load([stage.url], stage.token, await stage.persons(), seed=26)
     async with AsyncExitStack() as stack:
         stack.callback(kafka.resume)

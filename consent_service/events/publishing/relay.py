@@ -55,7 +55,6 @@ _GATHER_S_A_ROW = 0.0005
 _GATHER_S_MAX = 0.015
 _POLL_BUSY_S = 0.025
 _POLL_IDLE_S = 0.25
-_STOP_S = 5.0
 _LET_GO_S = 2.0
 
 
@@ -73,6 +72,7 @@ class Relay:
         *,
         holder: str,
         batch_rows_max: int = 500,
+        stop_s: float = 5.0,
     ) -> None:
         self._database = database
         self._maker = TopicMaker(
@@ -81,6 +81,7 @@ class Relay:
         self._watch = TopicWatch(kafka)
         self._metrics = metrics
         self._batch_rows_max = batch_rows_max
+        self._stop_s = stop_s
         self._events = EventReader()
         self._filling = Filling(database, self._events)
         self._trouble = Trouble(metrics)
@@ -115,7 +116,7 @@ class Relay:
             self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until told to stop, which takes five seconds at most; then others may take over at once."""
+        """Publish until told to stop, and for `stop_s` at most what waits then; others may take over at once."""
         if stop.is_set():
             return
         working = asyncio.create_task(self._work(stop))
@@ -123,7 +124,7 @@ class Relay:
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             self._wake.set()
-            await asyncio.wait({working}, timeout=_STOP_S)
+            await asyncio.wait({working}, timeout=self._stop_s)
         finally:
             for task in (working, stopping):
                 task.cancel()

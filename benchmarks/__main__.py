@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -40,6 +41,8 @@ def main() -> int:
         measures = plan_measures(arguments.names)
     except ValueError as error:
         parser.error(f"there is no figure {error}; there are: {', '.join((*DEFAULT, 'memory_1m'))}")
+    # It warns of each partition whose leader is not known yet, which a topic that was just made has many of.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     print(f"{machine()}; load before: {os.getloadavg()[0]:.2f}", file=sys.stderr)
     figures = asyncio.run(_run(measures, arguments.seconds, arguments.subjects, arguments.results))
     print(table(figures))

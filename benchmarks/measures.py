@@ -219,6 +219,10 @@ Measure = Callable[[Stage, float], Awaitable[list[Figure]]]
 _FIRST_TAG: tuple[str, Measure] = "first tag", lambda stage, _: first_allowed_tag(stage)
 _WITHOUT_SIZE: dict[str, tuple[str, Measure]] = {
     "gate_answers": ("gate_answers", gating.answers),
+    "recipient_throughput": (
+        "recipient_throughput",
+        lambda stage, _: receive(stage, "recipient_throughput", EVENTS),
+    ),
     "first_allowed_tag": _FIRST_TAG,
     "first_allowed_tag_p95": _FIRST_TAG,
 }
@@ -228,6 +232,9 @@ _BY_SIZE: dict[str, Callable[[str, Stage, float], Awaitable[list[Figure]]]] = {
     r"memory_(\d+[km])": lambda size, stage, _: _memory(stage, size),
     r"gate_bootstrap_(\d+[km])": lambda size, stage, _: gating.bootstrap(stage, size, _count(size)),
     r"sweep_(\d+[km])(?:_people_p99)?": lambda size, stage, seconds: sweep(stage, _count(size), seconds),
+    r"recipient_throughput_(\d+[km])": lambda size, stage, _: receive(
+        stage, f"recipient_throughput_{size}", _count(size)
+    ),
     r"verify_(\d+[km])(?:_memory)?": lambda size, stage, _: verify(stage, size, _count(size)),
 }
 """What is measured for a name that matches, of the size that it names."""
@@ -265,9 +272,6 @@ def _measure(name: str) -> tuple[str, Measure]:
     if found := re.fullmatch(r"feed_(\d+)(_memory)?", name):
         readers = int(found[1])
         return f"feed {readers}", lambda stage, _: feed(stage, readers)
-    if found := re.fullmatch(r"recipient_throughput(?:_(\d+[km]))?", name):
-        events = _count(found[1]) if found[1] else EVENTS
-        return f"receive {events}", lambda stage, _: receive(stage, events)
     if re.fullmatch(r"withdrawal(_acted|_proven)?(_p50|_p99)?", name):
         return "withdrawal", lambda stage, _: propagate(stage)
     if name in _WITHOUT_SIZE:

@@ -24,7 +24,7 @@ _SEQUENCES = 4
 _SENT_AT_ONCE = 1000
 
 
-async def receive(stage: Stage, count: int) -> list[Figure]:
+async def receive(stage: Stage, name: str, count: int) -> list[Figure]:
     """Each round a recipient and a bare consumer, each of a new group, read the same topic from its start."""
     prefix = f"receive-{secrets.token_hex(4)}"
     await _tell(stage.bootstrap, prefix, count)
@@ -38,9 +38,7 @@ async def receive(stage: Stage, count: int) -> list[Figure]:
             f"  recipient: {rates[-1]:,.0f} changes/s; consumer alone: {ceilings[-1]:,.0f}", file=sys.stderr
         )
     place = sorted(range(ROUNDS), key=lambda place: rates[place] / ceilings[place])[ROUNDS // 2]
-    return [
-        figure("recipient_throughput", rates[place], "changes/s", "aiokafka consumer alone", ceilings[place])
-    ]
+    return [figure(name, rates[place], "changes/s", "aiokafka consumer alone", ceilings[place])]
 
 
 async def _tell(bootstrap: str, prefix: str, count: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from consent_client.model import Change
-from consent_client.recipient import Recipient
+from consent_client.recipient import Begin, Recipient
 
 from benchmarks.plans import carry_out
 
@@ -60,6 +60,7 @@ async def recipient(plan: Plan, folder: Path) -> Outcome:
             controller=CONTROLLER,
             prefix=plan.prefix,
             group=plan.group,
+            begin=Begin.EARLIEST,
             store=folder / "recipient.db",
             stop=stop,
         )

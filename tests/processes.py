@@ -20,7 +20,7 @@ from consent_service.settings import Settings, load_settings
 from tests.databases import TestDatabase
 
 ROOT = Path(__file__).parents[1]
-READY_S = 30.0
+READY_S = 50.0
 STOP_S = 20.0
 KEYS = base64.b64encode(bytes(range(32))).decode()
 

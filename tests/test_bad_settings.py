@@ -21,7 +21,7 @@ from tests.mutations import outcome
 from tests.processes import KEYS, ROOT
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 many = settings(max_examples=soak(300, 20_000), deadline=None, derandomize=bool(soak(1, 0)), print_blob=True)
 

@@ -24,7 +24,7 @@ from tests.events.streams import consumer, topic_partitions
 from tests.http.sites import entries
 from tests.processes import Service, environment_for, serving
 
-ARRIVES_S = 20.0
+ARRIVES_S = 50.0
 CONTROLLER = "ansettr"
 SITE = "ansettr-web"
 

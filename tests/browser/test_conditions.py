@@ -68,7 +68,8 @@ async def test_what_was_chosen_while_the_service_was_away_is_told_by_the_next_pa
     await site.visit()
     await expect(site.banner).to_be_visible()
     await site.page.route(CHOICES, _away)
-    await site.button(site.banner, "accept_all").click()
+    async with site.page.expect_event("requestfailed"):
+        await site.button(site.banner, "accept_all").click()
     await site.ran(*EVERYTHING)
     visitor = await site.visitor()
     [kept] = await waiting(site.page)
@@ -180,11 +181,12 @@ async def test_two_tabs_that_wait_tell_the_same_choice(site: TaggedPage, stage: 
     """They take turns, and what one has told the other finds told; sent twice all the same, it is the same choice."""
     await site.visit()
     await site.page.context.route(CHOICES, _away)
-    await site.button(site.banner, "accept_all").click()
+    ids = posted(site.page.context)
+    async with site.page.expect_event("requestfailed"):
+        await site.button(site.banner, "accept_all").click()
     other = TaggedPage(stage, await site.page.context.new_page())
     await other.visit(path="/other")
     await site.page.context.unroute(CHOICES)
-    ids = posted(site.page.context)
 
     for tab in (site.page, other.page):
         await tab.evaluate("dispatchEvent(new Event('online'))")

@@ -12,7 +12,7 @@ from typing import Any
 
 from consent_service.http.server import listen, serve
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 #: Browsers ask for it by themselves.
 ICON = "/favicon.ico"
 

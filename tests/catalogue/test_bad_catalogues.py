@@ -19,7 +19,7 @@ from consent_service.usecases.catalogue_file import CatalogueFaults, read_catalo
 from tests.mutations import HARD, Raw, mutated, outcome, replaced, tree, write
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "consent_service/samples"
 #: What YAML knows beside JSON, and numbers that its parser cannot hold.

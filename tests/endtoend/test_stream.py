@@ -13,7 +13,7 @@ from tests.endtoend.conftest import Stage
 from tests.events.streams import consumer, topic_partitions
 from tests.processes import grant
 
-ARRIVES_S = 20.0
+ARRIVES_S = 50.0
 
 
 def somebody(name: str) -> dict[str, str]:

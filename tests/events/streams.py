@@ -33,7 +33,7 @@ from tests.builders import a_version, day
 from tests.databases import TestDatabase
 from tests.ledger_rows import insert_record, insert_subject
 
-PATIENCE_S = 20.0
+PATIENCE_S = 50.0
 _PERSON = "insert into subjects values ($1, $2, $3, now()) on conflict do nothing"
 _prefixes = itertools.count(1)
 

@@ -31,7 +31,7 @@ from tests.events.wire import encoded, sent
 from tests.mutations import outcome
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 1_800))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 1_800))]
 
 many = settings(max_examples=soak(150, 3_000), deadline=None, derandomize=bool(soak(1, 0)), print_blob=True)
 

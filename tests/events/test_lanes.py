@@ -185,7 +185,7 @@ async def test_R30_every_partition_has_heartbeats_that_tell_how_long_the_oldest_
             assert ages[1:] == sorted(ages[1:])
             assert 3600 < ages[-1] < 2 * 3600
         else:
-            assert max(ages[1:]) < 5
+            assert max(ages[1:]) < 60
 
 
 async def test_R30_a_relay_that_stands_still_while_it_prepares_a_statement_keeps_no_group_locked(

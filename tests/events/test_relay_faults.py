@@ -166,8 +166,9 @@ async def test_R25_a_broker_that_starts_late_gets_everything(
     lines = [
         record.getMessage() for record in caplog.records if record.name.startswith("consent_service.events")
     ]
-    assert lines.count("publishing stands still") == 2
-    assert lines.count("publishing goes on") == 2
+    failures = stream.metrics.registry.get_sample_value("consent_publish_failures_total") or 0
+    assert 2 <= lines.count("publishing stands still") < failures
+    assert lines.count("publishing goes on") == lines.count("publishing stands still")
 
 
 async def relay_stands_a_frozen_broker(stream: Stream, broker: KafkaServer) -> None:

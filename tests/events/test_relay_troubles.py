@@ -55,7 +55,7 @@ async def test_R31_two_relays_that_miss_the_same_topic_do_not_hinder_each_other(
 async def test_R30_a_relay_that_does_not_reach_kafka_leaves_its_groups_to_one_that_does(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 1.0)
+    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 2.0)
     well = stream.bootstrap
     async with stream.relay("well"):
         await stream.drained()
@@ -203,7 +203,7 @@ async def test_a_relay_whose_connections_are_of_no_use_any_more_begins_anew(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every broker answers, and no other relay is there to take its groups."""
-    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 1.0)
+    monkeypatch.setattr("consent_service.events.publishing.groups.STAND_BACK_S", 2.0)
     async with stream.relay() as relay:
         await stream.append([a_record(number, 1) for number in range(20)])
         await stream.drained()

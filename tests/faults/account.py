@@ -46,10 +46,10 @@ STOOD = (
     "effective_at",
 )
 PROBLEMS = ("/problems/unavailable", "/problems/overloaded")
-DRAIN_S = 20.0
+DRAIN_S = 50.0
 ENDING = "select exists (select from states where until < now() + interval '1 minute')"
 #: A sweeper's lease, and a few rounds.
-SWEEP_S = 30.0
+SWEEP_S = 50.0
 
 
 async def read_ledger(database: TestDatabase) -> list[dict[str, Any]]:

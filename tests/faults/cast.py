@@ -23,7 +23,7 @@ KEPT = (
 )
 FOLLOWED = ("record_id", "purpose", "status", "allowed")
 #: After whatever happened the follower has everything within so long: a dead relay's lease is the longest of it.
-CATCH_UP_S = 25.0
+CATCH_UP_S = 50.0
 
 
 class Mortal(Protocol):

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 #: What the service is told, so that a reader hears soon that it hears nothing.
 HEARTBEAT_S = 1.0
 AGAIN_S = 0.2
-CATCH_UP_S = 25.0
+CATCH_UP_S = 50.0
 #: Kafka is away, as the service sees it; everything else is a fault.
 AWAY = 503
 #: What is compared with the ledger.

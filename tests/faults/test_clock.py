@@ -29,7 +29,7 @@ CLOCKS = Path(__file__).with_name("clocks")
 LEASES = "select shard_group, holder, epoch from relay_leases order by shard_group"
 
 
-@pytest.mark.timeout(soak(60, 1200))
+@pytest.mark.timeout(soak(180, 1200))
 async def test_R14_R30_a_clock_that_steps_an_hour_takes_no_record_back_and_no_lease_away(
     stage: Stage, kafka: KafkaServer, tmp_path: Path
 ) -> None:

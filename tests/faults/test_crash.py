@@ -26,7 +26,7 @@ BETWEEN = 60
 LAPSE = "update relay_leases set expires_at = clock_timestamp() where holder like $1"
 
 
-@pytest.mark.timeout(soak(90, 1800))
+@pytest.mark.timeout(soak(180, 1800))
 async def test_R24_R26_nothing_acknowledged_is_lost_by_kill_9_and_the_outbox_drains(stage: Stage) -> None:
     """Who got no answer says the same again, to the other service."""
     ports = [stage.port, free_port()]

@@ -73,7 +73,7 @@ def assert_away(answer: Answer) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-@pytest.mark.timeout(soak(90, 1800))
+@pytest.mark.timeout(soak(180, 1800))
 async def test_R25_a_database_that_dies_and_one_that_is_restarted_lose_nothing(
     stage: Stage, fragile: PostgresServer
 ) -> None:
@@ -100,7 +100,7 @@ async def test_R25_a_database_that_dies_and_one_that_is_restarted_lose_nothing(
     assert await service.process.stop() == 0
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 async def test_a_database_that_freezes_keeps_no_caller_waiting_for_ever_and_no_service_from_stopping(
     stage: Stage, fragile: PostgresServer
 ) -> None:
@@ -164,7 +164,7 @@ async def test_R24_a_commit_whose_end_is_not_known_is_not_called_refused(
     assert await service.process.stop() == 0
 
 
-@pytest.mark.timeout(soak(90, 1800))
+@pytest.mark.timeout(soak(180, 1800))
 async def test_a_database_without_a_free_connection_is_said_and_waited_out(
     stage: Stage, fragile: PostgresServer
 ) -> None:

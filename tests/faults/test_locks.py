@@ -45,7 +45,7 @@ WAITING = "select exists (select from pg_stat_activity where wait_event_type = '
     [("0.3", "10"), ("10", "0.3")],
     ids=["lock time-out", "statement time-out"],
 )
-@pytest.mark.timeout(soak(90, 600))
+@pytest.mark.timeout(soak(180, 600))
 async def test_R23_a_person_held_by_somebody_else_is_said_and_the_others_go_on(
     stage: Stage, lock_timeout_s: str, statement_timeout_s: str
 ) -> None:
@@ -87,7 +87,7 @@ async def test_what_else_meets_a_lock_is_said_too(stage: Stage) -> None:
     assert await service.process.stop() == 0
 
 
-@pytest.mark.timeout(soak(60, 600))
+@pytest.mark.timeout(soak(180, 600))
 async def test_R23_a_deadlock_with_somebody_else_is_one_record(
     stage: Stage, postgres: PostgresServer
 ) -> None:

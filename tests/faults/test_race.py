@@ -23,7 +23,7 @@ TWIN_EVERY = 5
 TOLD_EVERY = 30
 
 
-@pytest.mark.timeout(soak(90, 1800))
+@pytest.mark.timeout(soak(180, 1800))
 async def test_R14_R24_a_race_of_two_processes_leaves_gapless_chains_and_every_event_once(
     stage: Stage,
 ) -> None:

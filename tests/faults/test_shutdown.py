@@ -38,7 +38,7 @@ TAKEN = "port {} on 127.0.0.1 is taken by another program"
 
 
 @pytest.mark.parametrize("signals", [1, 2], ids=["SIGTERM", "SIGTERM twice"])
-@pytest.mark.timeout(soak(60, 600))
+@pytest.mark.timeout(soak(180, 600))
 async def test_R26_a_stop_under_load_answers_and_publishes_what_was_accepted(
     stage: Stage, signals: int
 ) -> None:
@@ -131,7 +131,7 @@ async def has_closed(stage: Stage) -> bool:
         await connection.close()
 
 
-@pytest.mark.timeout(soak(60, 600))
+@pytest.mark.timeout(soak(180, 600))
 async def test_a_service_stopped_before_it_is_ready_ends_well(stage: Stage) -> None:
     """The signal comes as soon as it is listened to, and each time a little later."""
     ready = []

@@ -22,7 +22,7 @@ PAUSE_S = 0.05
 BETWEEN = 60
 
 
-@pytest.mark.timeout(soak(60, 1200))
+@pytest.mark.timeout(soak(180, 1200))
 async def test_R31_topics_deleted_under_load_are_filled_again_by_themselves(
     stage: Stage, kafka: KafkaServer
 ) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.events.feeds import Event, blocks
 
-PATIENCE_S = 15.0
+PATIENCE_S = 50.0
 
 
 class Cut(Exception):

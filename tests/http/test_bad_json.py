@@ -23,7 +23,7 @@ from consent_service.http.subjects import IdentifiersBody
 from tests.mutations import HARD, Group, mutated, outcome, replaced, tree, write
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 BODIES: list[tuple[Any, Any]] = [
     (CommandBody, {**examples.COMMAND, "evidence": {"form": ["footer", {"page": 1}]}}),

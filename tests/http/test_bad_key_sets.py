@@ -15,7 +15,7 @@ from consent_service.http.keys import read_key_set
 from tests.http.issuers import Issuer
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 ISSUER = Issuer()
 GOOD: list[dict[str, Any]] = [ISSUER.public_jwk(kid) for kid in ("rsa", "ec", "ed")]

@@ -29,7 +29,7 @@ from consent_service.http.subjects import _read_identifier_id
 from tests.mutations import outcome
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 many = settings(max_examples=soak(250, 5_000), deadline=None, derandomize=bool(soak(1, 0)), print_blob=True)
 KNOWN = ("limit", "after", "as_of")

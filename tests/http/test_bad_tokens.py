@@ -20,7 +20,7 @@ from consent_service.http.auth import LEEWAY_S, Principal, Tokens
 from tests.http.issuers import AUDIENCE, ISSUER, Issuer, tokens_of
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 ISSUED = Issuer()
 STRANGER = Issuer()

@@ -199,7 +199,7 @@ async def waiting(rows: asyncpg.Connection) -> bool:
     )
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(180)
 async def test_an_identifier_that_is_being_unlinked_is_not_waited_for(
     database: TestDatabase, rows: asyncpg.Connection
 ) -> None:

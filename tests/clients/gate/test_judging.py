@@ -21,7 +21,7 @@ from tests.clients.gate.laid import a_gate
 from tests.events import samples
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 900))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 900))]
 
 ANNA = samples.ANNA
 BASES = (

@@ -15,7 +15,7 @@ from tests.processes import ROOT
 
 EXAMPLE = "clients.python.examples.pixel_gate"
 PURPOSE = "facebook-piksel"
-PATIENCE_S = 30.0
+PATIENCE_S = 50.0
 
 
 class Platform:

@@ -31,7 +31,7 @@ from consent_service.http import examples
 from tests.mutations import HARD, mutated, outcome, replaced, tree, write
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(60, 1_800))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(180, 1_800))]
 
 many = settings(max_examples=soak(200, 4_000), deadline=None, derandomize=bool(soak(1, 0)), print_blob=True)
 

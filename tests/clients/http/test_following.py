@@ -23,7 +23,7 @@ from tests.clients.persons import somebody
 from tests.faults.proxy import Proxy, Way
 
 PIXEL = "facebook-piksel"
-PATIENCE_S = 15.0
+PATIENCE_S = 50.0
 
 
 @pytest.fixture

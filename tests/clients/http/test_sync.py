@@ -22,7 +22,7 @@ from tests.clients.persons import somebody
 
 T = TypeVar("T")
 PIXEL = "facebook-piksel"
-PATIENCE_S = 15.0
+PATIENCE_S = 50.0
 
 
 async def in_thread(work: Callable[[], T]) -> T:

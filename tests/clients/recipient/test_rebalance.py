@@ -62,7 +62,7 @@ class Member(System):
         return None
 
 
-@pytest.mark.timeout(soak(60, 600))
+@pytest.mark.timeout(soak(180, 600))
 async def test_R34_members_come_and_go_and_nobody_is_missed_mixed_up_or_met_twice(
     topics: Topics, tmp_path: Path
 ) -> None:

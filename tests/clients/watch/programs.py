@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-PATIENCE_S = 20.0
+PATIENCE_S = 50.0
 CLIENT = Path(__file__).parents[3] / "clients" / "python"
 
 

@@ -35,7 +35,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
         yield broker
 
 
-@pytest.mark.timeout(soak(120, 1800))
+@pytest.mark.timeout(soak(240, 1800))
 async def test_R25_the_ledger_goes_on_without_a_broker_and_the_events_arrive_in_order(
     postgres: PostgresServer, broker: KafkaServer, tmp_path: Path
 ) -> None:

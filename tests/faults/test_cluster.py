@@ -95,7 +95,7 @@ async def scene_with(
         await service.stop()
 
 
-@pytest.mark.timeout(soak(120, 1800))
+@pytest.mark.timeout(soak(240, 1800))
 async def test_R25_too_few_replicas_hold_back_events_and_nothing_else(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:

@@ -148,7 +148,7 @@ async def scene_on(
         yield Scene(stage, proxies, follower, reader, load)
 
 
-@pytest.mark.timeout(soak(120, 3600))
+@pytest.mark.timeout(soak(240, 3600))
 async def test_R25_a_bad_network_loses_nothing_and_heals(
     postgres: PostgresServer, doors: tuple[KafkaServer, Doors], tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ IN_TRANSACTION = """
 """
 
 
-@pytest.mark.timeout(soak(120, 1200))
+@pytest.mark.timeout(soak(240, 1200))
 async def test_R23_nobody_stays_locked_by_a_service_that_is_out_of_reach(
     stage: Stage, postgres: PostgresServer
 ) -> None:

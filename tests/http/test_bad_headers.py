@@ -27,7 +27,7 @@ from tests.http.raw import talk
 from tests.mutations import outcome
 from tests.soak import soak
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(120, 1_800))]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(soak(240, 1_800))]
 
 many = settings(max_examples=soak(250, 10_000), deadline=None, derandomize=bool(soak(1, 0)), print_blob=True)
 ID = "0198c5a2-7d10-7c3e-9a41-5b0f4d2e8a67"

@@ -11,7 +11,7 @@ from tests.browser.banner_site import SITE_OF_ALL_KINDS, BannerPage
 from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("all_kinds")]
+pytestmark = pytest.mark.usefixtures("all_kinds")
 
 
 async def test_some_accepted_and_some_refused_is_what_ledger_and_events_say(site: BannerPage) -> None:

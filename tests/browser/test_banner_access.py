@@ -14,7 +14,7 @@ from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 from tests.soak import soak
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("all_kinds")]
+pytestmark = pytest.mark.usefixtures("all_kinds")
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (1280, 320)
 #: Each two of language, scheme and width stand together once.

@@ -9,7 +9,6 @@ from tests.browser.banner_site import STRICT, BannerPage
 from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.timeout(120)
 #: Everything by which one button could be made to be seen, liked or reached sooner than another.
 LOOK = (
     *(

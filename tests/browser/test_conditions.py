@@ -15,8 +15,6 @@ from tests.browser.stage import Stage
 from tests.browser.tagged_site import OF_MATOMO, OF_PIXEL, OF_PROFILE, TaggedPage
 from tests.chromium import ARGUMENTS, MISSING, find_chromium
 
-pytestmark = pytest.mark.timeout(120)
-
 CHOICES = "**/site/v1/*/consents"
 EVERYTHING = OF_MATOMO | OF_PIXEL | OF_PROFILE
 ACCEPTED = ("matomo grant", "pixel grant", "profile grant")

@@ -29,7 +29,6 @@ from tests.databases import copy_template, drop
 from tests.processes import ROOT, STOP_S
 from tests.soak import soak
 
-pytestmark = pytest.mark.timeout(120)
 KEY = base64.b64encode(bytes(32)).decode()
 TAGS = ("nettstedanalyse-matomo", "facebook-piksel", "youtube-film")
 

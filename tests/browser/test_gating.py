@@ -9,8 +9,6 @@ from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 from tests.browser.tagged_site import OF_MATOMO, OF_PIXEL, OF_PROFILE, TAGS, TaggedPage
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def site(stage: Stage, page: Page) -> TaggedPage:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.async_api import Page
 
 from tests.browser.conftest import NewContext
 from tests.browser.stage import Stage
 from tests.http.sites import random_id
-
-pytestmark = pytest.mark.timeout(120)
 
 CHOOSE = """
 async ([endpoint, visitor, choices]) => {

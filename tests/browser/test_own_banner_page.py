@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 import httpx
-import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.banner_site import BannerPage
 from tests.browser.stage import Stage
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.timeout(120)
 SECTION = (ROOT / "docs" / "WEB.md").read_text().split("## Our own banner")[1].split("\n## ")[0]
 SCRIPT = (ROOT / "clients" / "web" / "src" / "script.ts").read_text()
 STYLE = (ROOT / "clients" / "web" / "src" / "banner" / "style.ts").read_text()

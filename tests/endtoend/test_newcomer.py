@@ -189,7 +189,6 @@ async def test_run_paste_three_lines_interrupt_and_find_the_data_again(tmp_path:
     assert left == []
 
 
-@pytest.mark.timeout(120)
 async def test_ctrl_c_while_it_starts_stops_it_at_once(tmp_path: Path) -> None:
     process = await make_run(ROOT, f"--port 0 --data-dir {tmp_path}")
     assert process.stderr is not None

@@ -94,7 +94,6 @@ CHANGED = PurposeEntry(
 )
 
 
-@pytest.mark.timeout(120)
 async def test_R17_ends_and_changes_arrive_once_each_though_the_sweeper_is_killed(
     database: TestDatabase, kafka: KafkaServer, tmp_path: Path, rows: asyncpg.Connection
 ) -> None:
@@ -147,7 +146,6 @@ async def test_R17_ends_and_changes_arrive_once_each_though_the_sweeper_is_kille
     assert code == 0, "\n".join(second.lines)
 
 
-@pytest.mark.timeout(120)
 async def test_serve_sweeps_where_it_is_given_the_sweepers_database(
     database: TestDatabase, tmp_path: Path, rows: asyncpg.Connection
 ) -> None:

@@ -136,7 +136,7 @@ async def test_a_service_stopped_before_it_is_ready_ends_well(stage: Stage) -> N
     """The signal comes as soon as it is listened to, and each time a little later."""
     ready = []
     for later in range(EARLY_STOPS):
-        process = await stage.process()
+        process = await stage.process(**UNHURRIED)
 
         async def listens(process: Process = process) -> bool:
             return catches_sigterm(process.pid)

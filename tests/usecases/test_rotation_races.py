@@ -92,7 +92,6 @@ async def test_R19_two_processes_one_step_of_the_restarts_apart_make_one_person(
     assert await rows.fetchval("select count(*) from subjects") == 20
 
 
-@pytest.mark.timeout(120)
 async def test_R19_at_every_moment_of_a_rotation_everybody_is_found_linked_and_made_once(
     database: TestDatabase, rows: asyncpg.Connection
 ) -> None:
@@ -199,7 +198,7 @@ async def waiting(rows: asyncpg.Connection) -> bool:
     )
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(30)
 async def test_an_identifier_that_is_being_unlinked_is_not_waited_for(
     database: TestDatabase, rows: asyncpg.Connection
 ) -> None:
